@@ -1,0 +1,65 @@
+# Every target works from a bare clone with Python 3.11, g++ and make: it makes .venv and installs what it needs,
+# again only when what is installed or compiled has changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NATIVE := pyproject.toml CMakeLists.txt $(shell find custom_ops -type f 2>/dev/null)
+CPP := $(shell find custom_ops hls_backend -type f \( -name '*.h' -o -name '*.cc' -o -name '*.cpp' \) 2>/dev/null)
+JOBS ?= 2
+PYTEST_FLAGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: help install demo test lint format fuzz bench wheel clean
+
+help:
+	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
+	@echo "make test    all tests              make lint    style and types     make format  apply the style"
+	@echo "make fuzz    long property tests    make bench   measurements        make clean   remove what was built"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "sparse-qonnx needs Python 3.11 or later: make PYTHON=python3.11 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "$(PYTHON) -m venv failed: on Debian, install python3-venv" >&2; exit 2; }
+
+$(STAMP): $(BIN)/python $(NATIVE)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[keras,csim,demo,dev]'
+	@touch $@
+
+install: $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/python examples/digits/demo.py
+
+test: $(STAMP)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict sparse_qonnx
+	@if [ -n "$(CPP)" ]; then echo "clang-format --dry-run -Werror"; $(BIN)/clang-format --dry-run -Werror $(CPP); fi
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	@if [ -n "$(CPP)" ]; then $(BIN)/clang-format -i $(CPP); fi
+
+# The property tests of `make test` with many more examples each.
+fuzz: $(STAMP)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -n $(JOBS) --dist worksteal -m hypothesis $(PYTEST_FLAGS)
+
+bench: $(STAMP)
+	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+wheel: $(STAMP)
+	$(BIN)/pip wheel --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
