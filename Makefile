@@ -27,8 +27,9 @@ $(BIN)/python:
 	    echo "$(PYTHON) -m venv failed: on Debian, install python3-venv" >&2; exit 2; }
 
 $(STAMP): $(BIN)/python $(NATIVE)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[keras,csim,demo,dev]'
+	@echo "Installing sparse-qonnx and what it needs into $(VENV): a minute or two, once"
+	@$(BIN)/pip install --quiet --upgrade pip
+	@$(BIN)/pip install --quiet --editable '.[keras,csim,demo,dev]'
 	@touch $@
 
 install: $(STAMP)
