@@ -1,0 +1,239 @@
+"""Writing and reading the graphs of this package: names, shapes, constants. Knows nothing of Keras or HLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper, shape_inference
+
+from sparse_qonnx.errors import ModelFileError, PrecisionError
+from sparse_qonnx.grid import Grid
+from sparse_qonnx.ops import DOMAIN, VERSION, operators
+from sparse_qonnx.ops._base import Shape
+
+Array = NDArray[Any]
+
+OPSET = 19
+"""Oldest opset whose `Equal` compares strings, which the function bodies need."""
+IR_VERSION = 9
+QUANT_DOMAIN = "qonnx.custom_op.general"
+BATCH = "batch"
+"""Name of the symbolic first dimension of every input and output."""
+
+_OPSETS = (("", OPSET), (DOMAIN, VERSION), (QUANT_DOMAIN, 1))
+
+
+def tensor_shape(value: ValueInfoProto) -> Shape:
+    """Shape of a value: numbers, names of symbolic dimensions, None where nothing is said."""
+    dims = value.type.tensor_type.shape.dim
+    return tuple(d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in dims)
+
+
+class GraphBuilder:
+    """Appends nodes in topological order and infers the type and shape of each result at once.
+
+    Args:
+        name: name of the graph.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.nodes: list[NodeProto] = []
+        self.initializers: dict[str, TensorProto] = {}
+        self.inputs: list[str] = []
+        self.outputs: list[str] = []
+        self.values: dict[str, ValueInfoProto] = {}
+        self._node_names: set[str] = set()
+
+    # ---- values -------------------------------------------------------------------------------------------------
+
+    def unique(self, name: str) -> str:
+        """`name`, or `name_1`, `name_2`, … where it is taken by another value."""
+        taken, candidate, n = self.values, name, 0
+        while candidate in taken:
+            n += 1
+            candidate = f"{name}_{n}"
+        return candidate
+
+    def shape(self, name: str) -> Shape:
+        """Shape of a value, `("batch", …)` for data."""
+        return tensor_shape(self.values[name])
+
+    def input(self, name: str, sample_shape: Sequence[int], elem_type: int = TensorProto.FLOAT) -> str:
+        """Declare a graph input `[batch, *sample_shape]`."""
+        name = self.unique(name)
+        self.values[name] = helper.make_tensor_value_info(name, elem_type, [BATCH, *sample_shape])
+        self.inputs.append(name)
+        return name
+
+    def output(self, name: str) -> None:
+        """Declare an existing value a graph output."""
+        self.outputs.append(name)
+
+    def constant(self, name: str, values: Array) -> str:
+        """Add an initializer; returns its (unique) name."""
+        name = self.unique(name)
+        tensor = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        self.initializers[name] = tensor
+        self.values[name] = helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims))
+        return name
+
+    def quantized_constant(self, name: str, values: Array) -> str:
+        """Weights that already lie on a grid, as initializer and standard QONNX `Quant`; returns `name.q`.
+
+        Scale and bit width are the narrowest that hold the values, so the `Quant` changes none of them.
+
+        Raises:
+            PrecisionError: if the values need more than 24 bits, which float32 cannot hold, or are not finite.
+        """
+        grid = Grid.of_constant(values, where=f"weights {name!r}")
+        kind = grid.type
+        width = max(kind.width, 2) if kind.signed else kind.width  # qonnx reads signed 1-bit as bipolar
+        if width > 24:
+            raise PrecisionError(
+                f"weights {name!r}", f"need {width} bits", allowed="at most 24 bits", fix="give the layer a quantizer"
+            )
+        source = self.constant(name, np.asarray(values, dtype=np.float32))
+        scale = self.constant(f"{name}.scale", np.float32(2.0**-grid.frac))
+        zero = self.constant(f"{name}.zero_point", np.float32(0))
+        bits = self.constant(f"{name}.bits", np.float32(width))
+        (result,) = self.node(
+            "Quant",
+            [source, scale, zero, bits],
+            [f"{name}.q"],
+            domain=QUANT_DOMAIN,
+            signed=int(kind.signed),
+            narrow=0,
+            rounding_mode="ROUND",
+        )
+        return result
+
+    # ---- nodes --------------------------------------------------------------------------------------------------
+
+    def node(
+        self, op_type: str, inputs: Sequence[str], outputs: Sequence[str], *, domain: str = "", name: str = "", **attrs: Any
+    ) -> tuple[str, ...]:
+        """Append a node and infer its results.
+
+        Args:
+            op_type: operator; one of ours when `domain` is DOMAIN.
+            inputs: names of existing values, "" for an omitted optional input.
+            outputs: wanted names; made unique.
+            name: node name, by default that of the first output.
+            attrs: attributes; None is left out.
+
+        Returns:
+            The names of the results.
+        """
+        unique: list[str] = []
+        for wanted in outputs:
+            candidate = self.unique(wanted)
+            self.values[candidate] = ValueInfoProto()
+            unique.append(candidate)
+        node = helper.make_node(
+            op_type, list(inputs), unique, name=self._node_name(name or unique[0]), domain=domain, **attrs
+        )
+        self.nodes.append(node)
+        for value in infer_node(node, self.values, self.initializers):
+            self.values[value.name] = value
+        return tuple(unique)
+
+    def sparse(self, op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attrs: Any) -> tuple[str, ...]:
+        """Append a node of this package's domain."""
+        return self.node(op_type, inputs, outputs, domain=DOMAIN, **attrs)
+
+    def _node_name(self, name: str) -> str:
+        candidate, n = name, 0
+        while candidate in self._node_names:
+            n += 1
+            candidate = f"{name}_{n}"
+        self._node_names.add(candidate)
+        return candidate
+
+    def build(self) -> ModelProto:
+        """The model: all types stated, no functions attached yet (see passes.attach_functions)."""
+        middle = [v for k, v in self.values.items() if k not in {*self.inputs, *self.outputs, *self.initializers}]
+        graph = helper.make_graph(
+            self.nodes,
+            self.name,
+            [self.values[n] for n in self.inputs],
+            [self.values[n] for n in self.outputs],
+            list(self.initializers.values()),
+            value_info=middle,
+        )
+        opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS]
+        model: ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        return model
+
+
+def infer_node(
+    node: NodeProto, values: dict[str, ValueInfoProto], initializers: dict[str, TensorProto]
+) -> list[ValueInfoProto]:
+    """Types and shapes of a node's outputs from those of its inputs.
+
+    Raises:
+        ModelFileError: if the node is not valid with these inputs.
+    """
+    if node.domain == QUANT_DOMAIN:
+        return [_renamed(values[node.input[0]], node.output[0])]
+    if node.domain == DOMAIN:
+        return _infer_sparse(node, values)
+    schema = onnx.defs.get_schema(node.op_type, OPSET, node.domain)
+    known = {n: values[n].type for n in node.input if n}
+    data = {n: initializers[n] for n in node.input if n in initializers}
+    opsets = [helper.make_opsetid("", OPSET)]
+    try:
+        types = shape_inference.infer_node_outputs(schema, node, known, data, opset_imports=opsets, ir_version=IR_VERSION)
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+        raise ModelFileError(f"node {node.name!r} ({node.op_type})", f"does not fit its inputs: {error}") from error
+    return [helper.make_value_info(n, types[n]) if n in types else ValueInfoProto(name=n) for n in node.output if n]
+
+
+def _infer_sparse(node: NodeProto, values: dict[str, ValueInfoProto]) -> list[ValueInfoProto]:
+    op = operators()[node.op_type]
+    shapes = [tensor_shape(values[n]) if n else () for n in node.input]
+    element = values[node.input[0]].type.tensor_type.elem_type
+    results = op.output_shapes(shapes, op.read_attributes(node))
+    kinds = [TensorProto.INT64 if port.name.startswith("coords") else element for port in op.outputs]
+    return [
+        helper.make_tensor_value_info(n, kind, list(shape))
+        for n, kind, shape in zip(node.output, kinds, results, strict=True)
+    ]
+
+
+def _renamed(value: ValueInfoProto, name: str) -> ValueInfoProto:
+    copy = ValueInfoProto()
+    copy.CopyFrom(value)
+    copy.name = name
+    return copy
+
+
+def all_values(model: ModelProto) -> dict[str, ValueInfoProto]:
+    """Every value of the main graph whose type is stated: inputs, outputs, initializers, and what lies between."""
+    graph = model.graph
+    values = {v.name: v for v in (*graph.value_info, *graph.input, *graph.output)}
+    for tensor in graph.initializer:
+        values[tensor.name] = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+    return values
+
+
+def initializers(model: ModelProto) -> dict[str, Array]:
+    """Initializers by name."""
+    return {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+
+
+def read_metadata(model: ModelProto) -> dict[str, str]:
+    """The model's metadata properties."""
+    return {p.key: p.value for p in model.metadata_props}
+
+
+def with_metadata(model: ModelProto, entries: Iterable[tuple[str, str]]) -> ModelProto:
+    """The same model with metadata properties added or replaced."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    helper.set_model_props(result, {**read_metadata(model), **dict(entries)})
+    return result

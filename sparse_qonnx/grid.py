@@ -1,0 +1,253 @@
+"""Exact interval arithmetic on fixed-point grids: the proof behind every number format.
+
+A tensor is on a grid when each element is `m * 2**-frac / divisor` with an integer m between `lo` and `hi`. The limits
+are Python integers held per channel (or per element), so the proof itself can neither round nor overflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_qonnx.errors import PrecisionError
+from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode
+
+Array = NDArray[Any]
+FLOAT32_BITS = 24
+FLOAT64_BITS = 53
+
+
+def _integers(values: Any) -> Array:
+    """An object array of Python integers."""
+    array = np.asarray(values, dtype=object)
+    return np.vectorize(int, otypes=[object])(array) if array.size else array
+
+
+def bits_of(*arrays: Array) -> int:
+    """Bits of the largest magnitude among the integers."""
+    return max((max(abs(int(v)) for v in a.flat).bit_length() for a in arrays if a.size), default=0)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the elements of a tensor can lie: `m * 2**-frac / divisor` with lo <= m <= hi.
+
+    `lo` and `hi` have the rank of one sample of the tensor (`[1, C]` for features `[B, N, C]`) and broadcast against
+    it. `rounded` marks a tensor whose floating-point value is only near `m * 2**-frac / divisor` because sums of
+    quotients were formed; firmware holds it exactly, a later quantizer could disagree on a tie.
+    """
+
+    lo: Array
+    hi: Array
+    frac: int
+    divisor: int = 1
+    rounded: bool = False
+
+    @classmethod
+    def of_type(cls, kind: FixedPointType, rank: int) -> Grid:
+        """The full range of a fixed-point type, for a sample of `rank` dimensions."""
+        shape = (1,) * rank
+        return cls(_integers(np.full(shape, kind.lowest)), _integers(np.full(shape, kind.highest)), kind.frac)
+
+    @classmethod
+    def of_constant(cls, values: Array, where: str = "constant") -> Grid:
+        """The coarsest grid that holds the given finite values exactly; every element is its own interval.
+
+        Raises:
+            PrecisionError: for NaN or infinity.
+        """
+        flat = np.asarray(values, dtype=np.float64)
+        if not np.isfinite(flat).all():
+            raise PrecisionError(where, "holds NaN or infinity", allowed="finite numbers", fix="train again or repair")
+        pairs = [float(v).as_integer_ratio() for v in flat.flat]
+        frac = max((d.bit_length() - 1 for _, d in pairs), default=0)
+        whole = [n << (frac - d.bit_length() + 1) for n, d in pairs]
+        common = int(np.gcd.reduce([abs(m) for m in whole], dtype=object)) if whole else 0
+        shift = (common & -common).bit_length() - 1 if frac == 0 and common else 0
+        m = np.array([v >> shift for v in whole], dtype=object).reshape(flat.shape)
+        return cls(m, m, frac - shift)
+
+    # ---- questions ----------------------------------------------------------------------------------------------
+
+    @property
+    def bits(self) -> int:
+        """Bits of the largest |m|: what a floating-point significand must hold."""
+        return bits_of(self.lo, self.hi)
+
+    @property
+    def lowest(self) -> int:
+        """Smallest m over all elements."""
+        return min((int(v) for v in self.lo.flat), default=0)
+
+    @property
+    def highest(self) -> int:
+        """Largest m over all elements."""
+        return max((int(v) for v in self.hi.flat), default=0)
+
+    @property
+    def signed(self) -> bool:
+        """Whether any element can be negative."""
+        return self.lowest < 0
+
+    @property
+    def type(self) -> FixedPointType:
+        """The narrowest `ap_[u]fixed` that holds every numerator m * 2**-frac; at least one bit wide."""
+        signed = self.signed
+        width = max(self.highest.bit_length(), (-self.lowest - 1).bit_length() if signed else 0) + signed
+        width = max(width, 1)
+        return FixedPointType(signed, width, width - self.frac)
+
+    def describe(self) -> str:
+        """The type, with the pending divisor where there is one."""
+        return str(self.type) + (f" / {self.divisor}" if self.divisor != 1 else "")
+
+    # ---- arithmetic ---------------------------------------------------------------------------------------------
+
+    def at(self, frac: int, divisor: int | None = None) -> Grid:
+        """The same values on a finer grid (`frac` >= self.frac, `divisor` a multiple of self.divisor)."""
+        divisor = self.divisor if divisor is None else divisor
+        factor = (1 << (frac - self.frac)) * (divisor // self.divisor)
+        return Grid(self.lo * factor, self.hi * factor, frac, divisor, self.rounded)
+
+    def with_limits(self, lo: Array, hi: Array, rounded: bool | None = None) -> Grid:
+        """The same grid with other limits."""
+        return Grid(lo, hi, self.frac, self.divisor, self.rounded if rounded is None else rounded)
+
+    def with_zero(self) -> Grid:
+        """The grid of the values and 0 (empty slots and inactive pixels hold 0)."""
+        return self.with_limits(np.minimum(self.lo, 0), np.maximum(self.hi, 0))
+
+    def reshape(self, shape: Sequence[int], source: Sequence[int]) -> Grid:
+        """Limits of the tensor reshaped from the sample shape `source` to `shape`."""
+
+        def to(a: Array) -> Array:
+            return a.reshape((1,) * len(shape)) if a.size == 1 else np.broadcast_to(a, tuple(source)).reshape(shape)
+
+        return self.with_limits(to(self.lo), to(self.hi))
+
+    def envelope(self) -> Grid:
+        """One interval for all elements."""
+        shape = (1,) * self.lo.ndim
+        lo, hi = (np.array(v, dtype=object).reshape(shape) for v in (self.lowest, self.highest))
+        return self.with_limits(lo, hi)
+
+
+def common_grid(a: Grid, b: Grid) -> tuple[Grid, Grid]:
+    """Both operands on one grid."""
+    frac = max(a.frac, b.frac)
+    divisor = int(np.lcm(a.divisor, b.divisor))
+    return a.at(frac, divisor), b.at(frac, divisor)
+
+
+def add(a: Grid, b: Grid) -> Grid:
+    """Grid of a + b; a sum with a pending divisor is no longer a single rounded quotient."""
+    a, b = common_grid(a, b)
+    return Grid(a.lo + b.lo, a.hi + b.hi, a.frac, a.divisor, a.rounded or b.rounded or a.divisor != 1)
+
+
+def union(a: Grid, b: Grid) -> Grid:
+    """Grid that holds the values of both."""
+    a, b = common_grid(a, b)
+    return Grid(np.minimum(a.lo, b.lo), np.maximum(a.hi, b.hi), a.frac, a.divisor, a.rounded or b.rounded)
+
+
+def relu(a: Grid) -> Grid:
+    """Grid of max(a, 0)."""
+    return a.with_limits(np.maximum(a.lo, 0), np.maximum(a.hi, 0))
+
+
+def products(x: Grid, weights: Array) -> tuple[Array, Array]:
+    """Smallest and largest product of each weight (integers) with its input; shapes broadcast."""
+    low, high = weights * x.lo, weights * x.hi
+    return np.minimum(low, high), np.maximum(low, high)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A sum of products: the final limits, and the limits every partial sum in any order stays within."""
+
+    lo: Array
+    hi: Array
+    partial: int  # largest magnitude of a partial sum
+
+
+def dot(x: Grid, weights: Array) -> Dot:
+    """Limits of `x @ weights` for x `[..., K]` and integer weights `[K, F]`."""
+    lo_k, hi_k = products(Grid(x.lo[..., None], x.hi[..., None], 0), weights)
+    partial = max(bound(np.minimum(lo_k, 0).sum(axis=-2)), bound(np.maximum(hi_k, 0).sum(axis=-2)))
+    return Dot(lo_k.sum(axis=-2), hi_k.sum(axis=-2), partial)
+
+
+def bound(a: Array) -> int:
+    """Largest magnitude in an integer array."""
+    return max((abs(int(v)) for v in a.flat), default=0)
+
+
+_HALF = Fraction(1, 2)
+
+
+def round_fraction(value: Fraction, mode: RoundingMode) -> int:
+    """Exact rounding of a rational number to an integer."""
+    floor = value.numerator // value.denominator
+    rest = value - floor
+    magnitude_down = floor if value >= 0 else floor + (rest > 0)
+    nearest = {
+        RoundingMode.RND: floor + (rest >= _HALF),
+        RoundingMode.RND_MIN_INF: floor + (rest > _HALF),
+        RoundingMode.RND_ZERO: floor + (rest > _HALF if value >= 0 else rest >= _HALF),
+        RoundingMode.RND_INF: floor + (rest >= _HALF if value >= 0 else rest > _HALF),
+        RoundingMode.RND_CONV: floor + (rest > _HALF or (rest == _HALF and floor % 2 == 1)),
+        RoundingMode.TRN: floor,
+        RoundingMode.TRN_ZERO: magnitude_down,
+    }
+    return int(nearest[mode])
+
+
+def quantized_limits(
+    limits: tuple[Fraction, Fraction] | None, k: int, i: int, f: int, rounding: RoundingMode, overflow: OverflowMode
+) -> tuple[int, int]:
+    """Limits, in steps of 2**-f, after quantizing values between `limits` (None: any value at all)."""
+    if k + i + f <= 0:
+        return 0, 0
+    i = max(i, -f)
+    high = (1 << (i + f)) - 1
+    low = (-high if overflow is OverflowMode.SAT_SYM else -high - 1) if k else 0
+    if limits is None:
+        return low, high
+    first, last = (round_fraction(v * Fraction(2) ** f, rounding) for v in limits)
+    if overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM):
+        return min(max(first, low), high), max(min(last, high), low)
+    inside = low <= first and last <= high
+    return (first, last) if inside else (low, high)
+
+
+@dataclass(frozen=True)
+class NodeContext:
+    """A node as its rule sees it: attributes, static shapes (batch = None), input grids and constant inputs."""
+
+    name: str
+    op_type: str
+    attributes: dict[str, Any]
+    shapes: tuple[tuple[int | str | None, ...], ...]
+    grids: tuple[Grid | None, ...]
+    constants: tuple[Array | None, ...]
+    output_shapes: tuple[tuple[int | str | None, ...], ...] = ()
+
+    @property
+    def where(self) -> str:
+        """How messages name the node."""
+        return f"node {self.name!r} ({self.op_type})"
+
+
+@dataclass(frozen=True)
+class NodeProof:
+    """What a rule proves: a grid per output (None: not on a known grid) and the significand bits needed on the way."""
+
+    outputs: tuple[Grid | None, ...]
+    bits: int = 0
+    notes: tuple[str, ...] = field(default=())

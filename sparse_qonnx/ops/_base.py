@@ -1,0 +1,221 @@
+"""What every operator of the domain `sparse_qonnx.ops` says about itself.
+
+An operator is one class in one file of this folder. It states its schema once, as data; the qonnx hooks (shape
+inference, datatypes, execution, verification) and the ONNX schema are derived from it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import FunctionProto, GraphProto, NodeProto, TensorProto, helper
+from qonnx.core.datatype import BaseDataType, DataType
+from qonnx.custom_op.base import CustomOp
+
+from sparse_qonnx.errors import InputDataError, UnsupportedNodeError
+from sparse_qonnx.grid import NodeContext, NodeProof
+
+DOMAIN = "sparse_qonnx.ops"
+VERSION = 1
+
+Array = NDArray[Any]
+Shape = tuple[int | str | None, ...]
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute: name, ONNX kind (`i`, `f`, `s`, `ints`), meaning, default (None = required), allowed values."""
+
+    name: str
+    kind: str
+    doc: str
+    default: int | float | str | tuple[int, ...] | None = None
+    allowed: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output: name, shape as the reader writes it, meaning."""
+
+    name: str
+    shape: str
+    doc: str
+    optional: bool = False
+
+
+_EMPTY: dict[str, Any] = {"i": 0, "f": 0.0, "s": "", "ints": []}
+
+
+class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
+    """Base of the operators; a subclass fills the tables and the class methods below."""
+
+    doc: ClassVar[str] = ""
+    attributes: ClassVar[tuple[Attribute, ...]] = ()
+    inputs: ClassVar[tuple[Port, ...]] = ()
+    outputs: ClassVar[tuple[Port, ...]] = ()
+
+    # ---- what an operator defines -------------------------------------------------------------------------------
+
+    @classmethod
+    def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
+        """NumPy reference: the definition of the operator."""
+        raise NotImplementedError
+
+    @classmethod
+    def output_shapes(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> tuple[Shape, ...]:
+        """Shapes of the outputs from those of the inputs; a symbolic dimension is a string."""
+        raise NotImplementedError
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        """Exact grids of the outputs, and the bits the arithmetic needs on the way."""
+        raise NotImplementedError
+
+    @classmethod
+    def function(cls) -> FunctionProto:
+        """The operator as a model-local function of standard ONNX operators."""
+        raise NotImplementedError
+
+    @classmethod
+    def output_datatypes(cls, datatypes: Sequence[BaseDataType], node: NodeProto, model: Any) -> list[BaseDataType]:
+        """qonnx datatypes of the outputs; by default the features keep theirs."""
+        return [datatypes[0]]
+
+    # ---- what follows from it -----------------------------------------------------------------------------------
+
+    @classmethod
+    def read_attributes(cls, node: NodeProto) -> dict[str, Any]:
+        """Attribute values of a node, defaults filled in.
+
+        Raises:
+            UnsupportedNodeError: for an unknown or missing attribute, or a value that is not allowed.
+        """
+        where = f"node {node.name or node.output[0]!r} ({cls.__name__})"
+        given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        known = {attribute.name for attribute in cls.attributes}
+        for name in given:
+            if name not in known:
+                raise UnsupportedNodeError(where, f"unknown attribute {name!r}", allowed=", ".join(sorted(known)))
+        values: dict[str, Any] = {}
+        for attribute in cls.attributes:
+            value = given.get(attribute.name, attribute.default)
+            if value is None:
+                raise UnsupportedNodeError(where, f"attribute {attribute.name!r} is missing", allowed=attribute.doc)
+            if isinstance(value, bytes):
+                value = value.decode("utf-8", errors="replace")
+            if attribute.allowed is not None and value not in attribute.allowed:
+                allowed = ", ".join(sorted(attribute.allowed))
+                raise UnsupportedNodeError(where, f"attribute {attribute.name!r} is {value!r}", allowed=allowed)
+            values[attribute.name] = tuple(value) if attribute.kind == "ints" else value
+        return values
+
+    def get_nodeattr_types(self) -> dict[str, tuple[Any, ...]]:
+        """The attribute table in the form qonnx reads."""
+        table: dict[str, tuple[Any, ...]] = {}
+        for a in self.attributes:
+            default = _EMPTY[a.kind] if a.default is None else a.default
+            entry = (a.kind, a.default is None, list(default) if isinstance(default, tuple) else default)
+            table[a.name] = (*entry, set(a.allowed)) if a.allowed else entry
+        return table
+
+    def make_shape_compatible_op(self, model: Any) -> NodeProto:
+        """A standard node with the same output shapes, for qonnx's shape inference.
+
+        No plain operator has several outputs of unrelated shape and type, so the stand-in is an `If` whose branches
+        state them.
+        """
+        node: NodeProto = self.onnx_node
+        shapes = [tuple(model.get_tensor_shape(name) or ()) if name else () for name in node.input]
+        element = model.get_tensor_valueinfo(node.input[0])
+        element_type = element.type.tensor_type.elem_type if element is not None else TensorProto.FLOAT
+        branch = GraphProto(name="shapes")
+        types = (element_type, TensorProto.INT64)
+        for port, shape, kind in zip(self.outputs, self.output_shapes(shapes, self.read_attributes(node)), types):
+            random = helper.make_node("RandomNormal", [], [f"{port.name}_f"], shape=list(cast(tuple[int, ...], shape)))
+            branch.node.extend([random, helper.make_node("Cast", [f"{port.name}_f"], [port.name], to=kind)])
+            branch.output.append(helper.make_tensor_value_info(port.name, kind, list(shape)))
+        return helper.make_node("If", [node.input[0]], list(node.output), then_branch=branch, else_branch=branch)
+
+    def infer_node_datatype(self, model: Any) -> None:
+        """Set the qonnx datatype of every output."""
+        node: NodeProto = self.onnx_node
+        datatypes = [model.get_tensor_datatype(name) for name in node.input]
+        for name, datatype in zip(node.output, self.output_datatypes(datatypes, node, model), strict=False):
+            model.set_tensor_datatype(name, datatype)
+
+    def execute_node(self, context: dict[str, Array], graph: GraphProto) -> None:
+        """qonnx execution: the NumPy reference."""
+        node: NodeProto = self.onnx_node
+        inputs = [context[name] if name else None for name in node.input]
+        results = self.compute(*inputs, **self.read_attributes(node))
+        for name, value in zip(node.output, results, strict=True):
+            context[name] = value
+
+    def verify_node(self) -> list[str]:
+        """qonnx verification: attributes and the number of inputs."""
+        self.read_attributes(self.onnx_node)
+        required = sum(not port.optional for port in self.inputs)
+        if not required <= len(self.onnx_node.input) <= len(self.inputs):
+            where = f"node {self.onnx_node.name!r} ({type(self).__name__})"
+            raise UnsupportedNodeError(where, f"{len(self.onnx_node.input)} inputs", allowed=f"{required} or more")
+        return ["All attributes and inputs are as the schema asks"]
+
+
+def scalar_datatype(signed: bool, width: int, integer: int) -> BaseDataType:
+    """The qonnx datatype that holds `ap_[u]fixed<width, integer>`; qonnx knows no unsigned fixed point."""
+    if integer >= width:
+        return DataType["FLOAT32"]
+    return DataType[f"FIXED<{width if signed else width + 1},{integer if signed else integer + 1}>"]
+
+
+def check_rank(op: str, name: str, value: Array, rank: int, shape: str) -> None:
+    """Raise InputDataError unless `value` has `rank` dimensions."""
+    if value.ndim != rank:
+        raise InputDataError(f"{op} input {name!r}", f"has shape {list(value.shape)}", allowed=shape)
+
+
+def parse_function(text: str) -> FunctionProto:
+    """A FunctionProto from ONNX text, in the domain of this package.
+
+    Types of subgraph outputs are dropped so that one body serves float32 and float64.
+    """
+    header = f'<domain: "{DOMAIN}", opset_import: ["" : 19]>\n'
+    function = onnx.parser.parse_function(header + text)
+    _drop_subgraph_types(function.node)
+    return function
+
+
+def _drop_subgraph_types(nodes: Sequence[NodeProto]) -> None:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                for value in attribute.g.output:
+                    value.ClearField("type")
+                _drop_subgraph_types(attribute.g.node)
+
+
+def select(result: str, cases: Sequence[tuple[str, str]], default: str, tag: str = "") -> str:
+    """ONNX text of nested Ifs: `result` is the expression of the first case whose condition (a name) is true.
+
+    Args:
+        result: name of the value to define.
+        cases: (name of a boolean, statements that define `{out}`), tried in order.
+        default: statements that define `{out}` where no case holds.
+        tag: makes inner names unique where several selections share a body.
+    """
+
+    def branch(level: int, statements: str) -> str:
+        out = f"{result}_{tag}{level}"
+        return f"g_{out} () => (float[] {out}) {{ {statements.replace('{out}', out)} }}"
+
+    inner = default
+    for level, (condition, statements) in reversed(list(enumerate(cases))):
+        then_branch = branch(2 * level, statements)
+        else_branch = branch(2 * level + 1, inner)
+        inner = f"{{out}} = If ({condition}) <then_branch = {then_branch}, else_branch = {else_branch}>"
+    return inner.replace("{out}", result)

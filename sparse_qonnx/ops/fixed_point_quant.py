@@ -1,0 +1,320 @@
+"""FixedPointQuant: every fixed-point quantizer, per-pixel formats and wrapping included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from onnx import FunctionProto, NodeProto
+from qonnx.core.datatype import BaseDataType, DataType
+
+from sparse_qonnx.errors import InputDataError, PrecisionError
+from sparse_qonnx.fixed import OverflowMode, RoundingMode, quantize
+from sparse_qonnx.grid import Grid, NodeContext, NodeProof, quantized_limits
+from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, parse_function, scalar_datatype, select
+from sparse_qonnx.ops.sparse_to_dense import check_coords
+
+# Statements that round {x} to integers, one a mode; `half` is 0.5.
+_ROUNDINGS = {
+    RoundingMode.TRN: "{out} = Floor ({x})",
+    RoundingMode.RND: "{out}_h = Add ({x}, half) {out} = Floor ({out}_h)",
+    RoundingMode.RND_CONV: "{out} = Round ({x})",
+    RoundingMode.TRN_ZERO: "{out}_a = Abs ({x}) {out}_f = Floor ({out}_a) {out}_s = Sign ({x}) "
+    "{out} = Mul ({out}_f, {out}_s)",
+    RoundingMode.RND_ZERO: "{out}_a = Abs ({x}) {out}_h = Sub (half, {out}_a) {out}_f = Floor ({out}_h) "
+    "{out}_n = Neg ({out}_f) {out}_s = Sign ({x}) {out} = Mul ({out}_n, {out}_s)",
+    RoundingMode.RND_MIN_INF: "{out}_h = Sub (half, {x}) {out}_f = Floor ({out}_h) {out} = Neg ({out}_f)",
+    RoundingMode.RND_INF: "{out}_a = Abs ({x}) {out}_h = Add ({out}_a, half) {out}_f = Floor ({out}_h) "
+    "{out}_s = Sign ({x}) {out} = Mul ({out}_f, {out}_s)",
+}
+
+_FLOOR_MOD = "{r}_q = Div ({x}, {m}) {r}_w = Floor ({r}_q) {r}_b = Mul ({r}_w, {m}) {r} = Sub ({x}, {r}_b) "
+
+
+def _floor_mod(result: str, x: str, modulus: str) -> str:
+    return _FLOOR_MOD.replace("{r}", result).replace("{x}", x).replace("{m}", modulus)
+
+
+# Statements that bring `rounded` (or, in two modes, `x` before it was rounded) into range.
+_OVERFLOWS = {
+    OverflowMode.SAT: "{out} = Identity (rounded)",
+    OverflowMode.SAT_SYM: "{out} = Identity (rounded)",
+    OverflowMode.WRAP: "{out}_ik = Add (i, k) {out}_m = Pow (two, {out}_ik) {out}_i1 = Sub ({out}_ik, one) "
+    "{out}_p = Pow (two, {out}_i1) {out}_bias = Mul (k, {out}_p) {out}_t = Add (rounded, {out}_bias) "
+    + _floor_mod("{out}_r", "{out}_t", "{out}_m")
+    + "{out} = Sub ({out}_r, {out}_bias)",
+    OverflowMode.WRAP_SM: "{out}_ik = Add (i, k) {out}_interval = Pow (two, {out}_ik) "
+    "{out}_he = Add (high, eps) {out}_hk = Mul ({out}_he, k) {out}_low = Neg ({out}_hk) "
+    "{out}_x1 = Div (x, {out}_interval) "
+    + _floor_mod("{out}_p1", "{out}_x1", "two")
+    + "{out}_odd1 = GreaterOrEqual ({out}_p1, one) {out}_ax = Abs (x) {out}_e2 = Mul (eps, half) "
+    "{out}_big = Greater ({out}_ax, {out}_e2) {out}_c1 = And ({out}_odd1, {out}_big) "
+    "{out}_xe = Add (x, {out}_e2) {out}_hi2 = Mul ({out}_interval, half) {out}_x2 = Div ({out}_xe, {out}_hi2) "
+    + _floor_mod("{out}_p2", "{out}_x2", "two")
+    + "{out}_c2 = GreaterOrEqual ({out}_p2, one) {out}_d1 = Sub (rounded, high) {out}_d = Sub ({out}_d1, eps) "
+    + _floor_mod("{out}_r", "{out}_d", "{out}_interval")
+    + "{out}_m0 = Add ({out}_r, {out}_low) {out}_n0 = Neg ({out}_m0) {out}_f0 = Sub ({out}_n0, eps) "
+    "{out}_m1 = Where ({out}_c2, {out}_f0, {out}_m0) {out}_n1 = Neg ({out}_m1) {out}_f1 = Sub ({out}_n1, eps) "
+    "{out} = Where ({out}_c1, {out}_f1, {out}_m1)",
+}
+
+_CONSTANTS = """
+   zero_f = Constant <value_float = 0.0> ()
+   half_f = Constant <value_float = 0.5> ()
+   one_f = Constant <value_float = 1.0> ()
+   two_f = Constant <value_float = 2.0> ()
+   zero = CastLike (zero_f, x)
+   half = CastLike (half_f, x)
+   one = CastLike (one_f, x)
+   two = CastLike (two_f, x)
+"""
+
+_ARITHMETIC = """
+   k_i = Add (k, integer)
+   width = Add (k_i, f)
+   live = Greater (width, zero)
+   minus_f = Neg (f)
+   i = Max (integer, minus_f)
+   scale = Pow (two, f)
+   eps = Pow (two, minus_f)
+   whole = Pow (two, i)
+   high = Sub (whole, eps)
+   is_symmetric = Equal (overflow, name_SAT_SYM)
+   reach = Where (is_symmetric, high, whole)
+   reach_k = Mul (k, reach)
+   low = Neg (reach_k)
+   is_sat = Equal (overflow, name_SAT)
+   saturates = Or (is_sat, is_symmetric)
+   above = Greater (x, high)
+   below = Less (x, low)
+   not_below = Where (below, low, x)
+   inside = Where (above, high, not_below)
+   limited = Where (saturates, inside, x)
+   scaled = Mul (limited, scale)
+"""
+
+NO_COORDS = np.full((1, 1, 2), -1, dtype=np.int64)
+"""Coordinates that mean "there are none": a function body cannot ask whether an optional input is there, and one file
+may hold nodes with and without coordinates."""
+
+_LOOKUP = """
+   zero_i = Constant <value_int = 0> ()
+   one_i = Constant <value_int = 1> ()
+   rank_3 = Constant <value_ints = [1, 1, 1]> ()
+   flat = Constant <value_ints = [-1]> ()
+   zero_1d = Constant <value_ints = [0]> ()
+   flat_coords = Reshape (coords, flat)
+   some_coords = Concat <axis = 0> (flat_coords, zero_1d)
+   lowest_coord = ReduceMin <keepdims = 0> (some_coords)
+   at_pixels = GreaterOrEqual (lowest_coord, zero_i)
+"""
+
+
+def _lookup(result: str, source: str) -> str:
+    """ONNX text: `result` is the map `source` at the pixels, or `source` itself where there are no coords."""
+    gather = (
+        f"{result}_m = Expand ({source}, rank_3) {result}_s = Shape <start = 0, end = 2> ({result}_m) "
+        f"{result}_l = Sub ({result}_s, one_i) {result}_b = Sub (coords, one_i) {result}_n = Max ({result}_b, zero_i) "
+        f"{result}_p = Min ({result}_n, {result}_l) {{out}} = GatherND ({result}_m, {result}_p)"
+    )
+    return select(f"{result}_x", [("at_pixels", gather)], f"{{out}} = Identity ({source})") + (
+        f"\n   {result} = CastLike ({result}_x, x)"
+    )
+
+
+def _names(kind: type[RoundingMode] | type[OverflowMode]) -> str:
+    return "\n".join(f'   name_{m.value} = Constant <value_string = "{m.value}"> ()' for m in kind)
+
+
+def _body(with_coords: bool) -> str:
+    modes = f"""
+   rounding = Constant <value_string: string = @rounding_mode> ()
+   overflow = Constant <value_string: string = @overflow_mode> ()
+{_names(RoundingMode)}
+{_names(OverflowMode)}
+"""
+    questions = "\n".join(
+        f"   is_{name.lower()}_{m.value} = Equal ({name}, name_{m.value})"
+        for name, kind in (("rounding", RoundingMode), ("overflow", OverflowMode))
+        for m in kind
+    )
+    default = RoundingMode.TRN
+    rounding_cases = [
+        (f"is_rounding_{m.value}", text.replace("{x}", "scaled")) for m, text in _ROUNDINGS.items() if m is not default
+    ]
+    overflow_cases = [
+        (f"is_overflow_{m.value}", _OVERFLOWS[m]) for m in (OverflowMode.WRAP, OverflowMode.WRAP_SM)
+    ]
+    if with_coords:
+        sources = {"k": "signed", "integer": "integer_bits", "f": "fractional_bits"}
+        parameters = _LOOKUP + "\n".join("   " + _lookup(r, s) for r, s in sources.items())
+        active_bool = "{out}_t = Greater (coords, zero_i) {out}_i = Cast <to = 7> ({out}_t) {out}_a = Constant <value_ints = [2]> () " \
+            "{out}_m = ReduceMax <keepdims = 1> ({out}_i, {out}_a) {out} = CastLike ({out}_m, x)"
+        masked = select("occupied", [("at_pixels", active_bool)], "{out} = Identity (one)")
+        ending = f"   {masked}\n   there = Greater (occupied, zero)\n   kept = And (live, there)\n"
+    else:
+        parameters = (
+            "   k = CastLike (signed, x)\n   integer = CastLike (integer_bits, x)\n   f = CastLike (fractional_bits, x)\n"
+        )
+        ending = "   kept = Identity (live)\n"
+    return f"""
+FixedPointQuant <rounding_mode = "RND", overflow_mode = "WRAP">
+   (x, signed, integer_bits, fractional_bits{", coords" if with_coords else ""}) => (y)
+{{
+{_CONSTANTS}{modes}{questions}
+{parameters}
+{_ARITHMETIC}
+   {select("whole_steps", rounding_cases, _ROUNDINGS[default].replace("{x}", "scaled"))}
+   rounded = Div (whole_steps, scale)
+   {select("in_range", overflow_cases, _OVERFLOWS[OverflowMode.SAT])}
+{ending}
+   y = Where (kept, in_range, zero)
+}}
+"""
+
+
+class FixedPointQuant(SparseOp):
+    """Quantization to fixed point, with the rounding and overflow modes of `ap_fixed`."""
+
+    doc = (
+        "Rounds to the grid of step 2**-fractional_bits and brings values into the range of integer_bits (sign not "
+        "counted). The three parameters broadcast against `x`; with `coords` they are maps `[H, W, C]` (dimensions "
+        "may be 1) read at each slot's pixel. A width of zero or fewer bits gives 0."
+    )
+    attributes = (
+        Attribute("rounding_mode", "s", "rounding", "RND", frozenset(m.value for m in RoundingMode)),
+        Attribute("overflow_mode", "s", "overflow", "WRAP", frozenset(m.value for m in OverflowMode)),
+    )
+    inputs = (
+        Port("x", "any, or [B, N, C] with coords", "values"),
+        Port("signed", "broadcasts", "1 keeps negative values"),
+        Port("integer_bits", "broadcasts", "bits left of the point, without the sign; may be negative"),
+        Port("fractional_bits", "broadcasts", "bits right of the point; may be negative"),
+        Port("coords", "[B, N, 2]", "places of the slots; the single pair (-1, -1) counts as absent", optional=True),
+    )
+    outputs = (Port("y", "shape of x", "quantized values"),)
+
+    @classmethod
+    def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
+        x, *parameters = inputs
+        assert x is not None
+        coords = parameters[3] if len(parameters) > 3 else None
+        k, i, f = (np.asarray(p) for p in parameters[:3])
+        if coords is None or np.array_equal(coords, NO_COORDS):
+            return (quantize(x, k, i, f, **attributes),)
+        spatial = tuple(np.max([(*(1,) * (3 - p.ndim), *p.shape)[:2] for p in (k, i, f)], axis=0))
+        limits = tuple(n if n > 1 else np.iinfo(np.int64).max for n in spatial)
+        check_coords("FixedPointQuant", coords, limits)
+        at = [_at_pixels(p, coords) for p in (k, i, f)]
+        y = quantize(x, *at, **attributes)
+        return (np.where(coords.any(axis=2, keepdims=True), y, x.dtype.type(0)),)
+
+    @classmethod
+    def output_shapes(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> tuple[Shape, ...]:
+        return (shapes[0],)
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        k, i, f = (_parameter(node, position) for position in (1, 2, 3))
+        source, rank = node.grids[0], len(node.shapes[0]) - 1
+        if source is not None and source.rounded:
+            raise PrecisionError(
+                node.where,
+                f"quantizes a sum of quotients with divisor {source.divisor}, which no floating-point tensor holds exactly",
+                allowed="a quantizer directly after an average whose window is no power of two",
+                fix="enable the input quantizer of the layer after the pooling, or pool by a power of two",
+            )
+        rounding, overflow = RoundingMode(node.attributes["rounding_mode"]), OverflowMode(node.attributes["overflow_mode"])
+        at_pixels = len(node.constants) > 4 and node.constants[4] is None
+        out = _quantized_grid(source, (k, i, f), rounding, overflow, rank, at_pixels)
+        return NodeProof((out,), _bits_on_the_way(source, i, k, f, overflow, out))
+
+    @classmethod
+    def output_datatypes(cls, datatypes: Sequence[BaseDataType], node: NodeProto, model: Any) -> list[BaseDataType]:
+        k, i, f = (model.get_initializer(name) for name in node.input[1:4])
+        if any(p is None for p in (k, i, f)):
+            return [DataType["FLOAT32"]]
+        signed, integer, frac = bool(np.max(k)), int(np.max(i)), int(np.max(f))
+        return [scalar_datatype(signed, int(signed) + integer + frac, int(signed) + integer)]
+
+    @classmethod
+    def function(cls, with_coords: bool = True) -> FunctionProto:
+        """The body; without `coords` for files in which no node has them."""
+        return parse_function(_body(with_coords))
+
+
+def _at_pixels(values: Array, coords: Array) -> Array:
+    """The map `[H, W, C]` at each slot, `[B, N, C]`; an axis of length 1 stands for all its positions."""
+    values = values.reshape((1,) * (3 - values.ndim) + values.shape)
+    place = np.minimum(np.maximum(coords - 1, 0), np.array(values.shape[:2]) - 1)
+    return values[place[..., 0], place[..., 1]]
+
+
+def _parameter(node: NodeContext, position: int) -> Array:
+    value = node.constants[position]
+    name = FixedPointQuant.inputs[position].name
+    if value is None:
+        raise PrecisionError(node.where, f"input {name!r} is not a constant", fix="store it as an initializer")
+    if not np.isfinite(value).all() or (value != np.round(value)).any() or (np.abs(value) > 128).any():
+        raise InputDataError(node.where, f"input {name!r} holds values that are no bit counts", allowed="-128 to 128")
+    return np.asarray(value, dtype=np.int64)
+
+
+def _quantized_grid(
+    source: Grid | None,
+    formats: tuple[Array, Array, Array],
+    rounding: RoundingMode,
+    overflow: OverflowMode,
+    rank: int,
+    at_pixels: bool,
+) -> Grid:
+    """Limits after the quantizer: per element of the broadcast, per channel where the format is read at pixels."""
+    parts = np.broadcast_arrays(*formats, *(() if source is None else (source.lo, source.hi)))
+    shape = (1,) * (rank - parts[0].ndim) + parts[0].shape
+    step_frac = _step_frac(formats)
+    lo, hi = np.empty(parts[0].size, dtype=object), np.empty(parts[0].size, dtype=object)
+    cache: dict[tuple[int, ...], tuple[int, int]] = {}
+    for n, key in enumerate(zip(*(p.reshape(-1).tolist() for p in parts), strict=True)):
+        if key not in cache:
+            k, i, f = key[:3]
+            limits = None
+            if source is not None:
+                unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
+                limits = (key[3] * unit, key[4] * unit)
+            first, last = quantized_limits(limits, k, i, f, rounding, overflow)
+            cache[key] = (first << (step_frac - f), last << (step_frac - f)) if k + i + f > 0 else (0, 0)
+        lo[n], hi[n] = cache[key]
+    lo, hi = lo.reshape(shape), hi.reshape(shape)
+    if at_pixels:
+        lo, hi = (reduce(a, axis=(0, 1))[None] for a, reduce in ((lo, np.min), (hi, np.max)))
+    return Grid(lo, hi, step_frac).with_zero()
+
+
+def _step_frac(formats: tuple[Array, Array, Array]) -> int:
+    """The coarsest grid on which every result lies."""
+    k, i, f = np.broadcast_arrays(*formats)
+    live = k + i + f > 0
+    return int(f[live].max()) if live.any() else 0
+
+
+def _bits_on_the_way(source: Grid | None, i: Array, k: Array, f: Array, overflow: OverflowMode, out: Grid) -> int:
+    """Significand bits that make every intermediate of `fixed.quantize` exact.
+
+    A rounding adds half a step, a wrap the offset of the range. With a divisor d pending, the quotient itself is
+    rounded; it cannot cross a tie as long as 2**bits exceeds four times the numerator on the finer of the two grids.
+    """
+    if source is None:
+        return out.bits
+    finest, coarsest = int(f.max(initial=0)), int(f.min(initial=0))
+    if source.divisor != 1:
+        up, down = max(0, finest - source.frac), max(0, source.frac - coarsest)
+        return max(source.bits + up + 3, source.divisor.bit_length() + down + 3, out.bits)
+    stepped = source.bits + max(0, finest - source.frac)
+    if overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM):
+        widest = int((i + f).max(initial=0)) + max(0, source.frac - coarsest)
+        stepped = min(stepped, max(widest, 1))
+    else:
+        stepped = max(stepped, int((i + f + k).max(initial=0))) + 1
+    return max(source.bits, stepped + 1, out.bits)

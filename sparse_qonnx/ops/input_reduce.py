@@ -1,0 +1,116 @@
+"""InputReduce: a dense image becomes its first N active pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from onnx import FunctionProto
+
+from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
+
+_BODY = """
+InputReduce <n_max_pixels, threshold> (X) => (features, coords)
+{
+   batch = Shape <start = 0, end = 1> (X)
+   height = Shape <start = 1, end = 2> (X)
+   width = Shape <start = 2, end = 3> (X)
+   channels = Shape <start = 3, end = 4> (X)
+   n_pixels = Mul (height, width)
+   flat_shape = Concat <axis = 0> (batch, n_pixels, channels)
+   pixels = Reshape <allowzero = 1> (X, flat_shape)
+   zero_index = Constant <value_int = 0> ()
+   score = Gather <axis = 2> (pixels, zero_index)
+   limit_f = Constant <value_float: float = @threshold> ()
+   limit = CastLike (limit_f, X)
+   active = Greater (score, limit)
+   zero_1d = Constant <value_ints = [0]> ()
+   first_key = Squeeze (n_pixels, zero_1d)
+   minus_one = Constant <value_int = -1> ()
+   keys = Range (first_key, zero_index, minus_one)
+   ranked = Where (active, keys, zero_index)
+   n_scalar = Constant <value_int: int = @n_max_pixels> ()
+   one_dim = Constant <value_ints = [-1]> ()
+   n = Reshape (n_scalar, one_dim)
+   k = Min (n, n_pixels)
+   top, pixel = TopK <axis = 1, largest = 1, sorted = 1> (ranked, k)
+   kept = Greater (top, zero_index)
+   kept_1 = Unsqueeze (kept, one_dim)
+   pixel_1 = Unsqueeze (pixel, one_dim)
+   picked = GatherND <batch_dims = 1> (pixels, pixel_1)
+   zero_f = Constant <value_float = 0.0> ()
+   zero_x = CastLike (zero_f, X)
+   short_features = Where (kept_1, picked, zero_x)
+   one = Constant <value_int = 1> ()
+   row_0 = Div (pixel_1, width)
+   column_0 = Mod (pixel_1, width)
+   place_0 = Concat <axis = 2> (row_0, column_0)
+   place = Add (place_0, one)
+   short_coords = Where (kept_1, place, zero_index)
+   missing = Sub (n, k)
+   before = Constant <value_ints = [0, 0, 0, 0]> ()
+   pads = Concat <axis = 0> (before, missing, zero_1d)
+   features = Pad (short_features, pads)
+   coords = Pad (short_coords, pads)
+}
+"""
+
+
+class InputReduce(SparseOp):
+    """The first N pixels in raster order whose first channel exceeds the threshold."""
+
+    doc = (
+        "Keeps the first `n_max_pixels` pixels in raster order with `X[b, h, w, 0] > threshold` (strict; the first "
+        "channel decides, all channels are copied). Slots that find no pixel hold features 0 and coordinates (0, 0)."
+    )
+    attributes = (
+        Attribute("n_max_pixels", "i", "pixel budget N, at least 1"),
+        Attribute("threshold", "f", "a pixel is active when its first channel is greater", 0.0),
+    )
+    inputs = (Port("X", "[B, H, W, C]", "image"),)
+    outputs = (
+        Port("features", "[B, N, C]", "values of the kept pixels"),
+        Port("coords", "[B, N, 2]", "1-based row and column, (0, 0) for an empty slot"),
+    )
+
+    @classmethod
+    def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
+        (x,) = inputs
+        assert x is not None
+        check_rank("InputReduce", "X", x, 4, "[B, H, W, C]")
+        n = attributes["n_max_pixels"]
+        batch, height, width, channels = x.shape
+        pixels = x.reshape(batch, height * width, channels)
+        active = pixels[:, :, 0] > x.dtype.type(np.float32(attributes["threshold"])) if channels else pixels.any(axis=2)
+        slot = np.cumsum(active, axis=1) - 1
+        event, pixel = np.nonzero(active & (slot < n))
+        features = np.zeros((batch, n, channels), dtype=x.dtype)
+        coords = np.zeros((batch, n, 2), dtype=np.int64)
+        target = slot[event, pixel]
+        features[event, target] = pixels[event, pixel]
+        coords[event, target, 0] = pixel // width + 1
+        coords[event, target, 1] = pixel % width + 1
+        return features, coords
+
+    @classmethod
+    def output_shapes(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> tuple[Shape, ...]:
+        batch, _, _, channels = shapes[0]
+        n = attributes["n_max_pixels"]
+        return (batch, n, channels), (batch, n, 2)
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        grid = node.grids[0]
+        if grid is None:
+            return NodeProof((None, None))
+        channels = node.shapes[0][3]
+        assert isinstance(channels, int)
+        lo, hi = (np.broadcast_to(a, (*a.shape[:2], channels)) for a in (grid.lo, grid.hi))
+        kept = grid.with_limits(lo.min(axis=(0, 1))[None], hi.max(axis=(0, 1))[None]).with_zero()
+        return NodeProof((kept, None), kept.bits)
+
+    @classmethod
+    def function(cls) -> FunctionProto:
+        return parse_function(_BODY)

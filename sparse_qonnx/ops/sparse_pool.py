@@ -1,0 +1,171 @@
+"""SparsePool: average and max pooling on pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from onnx import FunctionProto
+
+from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
+from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
+from sparse_qonnx.ops.sparse_to_dense import check_coords
+
+# The canvas holds one place per pooled cell and one more, where slots that leave are written.
+_BODY = """
+SparsePool <mode, kernel_shape, spatial_shape> (features, coords) => (pooled, pooled_coords)
+{
+   zero = Constant <value_int = 0> ()
+   one = Constant <value_int = 1> ()
+   axis_last = Constant <value_ints = [2]> ()
+   axis_0 = Constant <value_ints = [0]> ()
+   kernel = Constant <value_ints: ints = @kernel_shape> ()
+   spatial = Constant <value_ints: ints = @spatial_shape> ()
+   cells = Div (spatial, kernel)
+   cells_height, cells_width = Split <axis = 0, num_outputs = 2> (cells)
+   n_cells = Mul (cells_height, cells_width)
+   n_places = Add (n_cells, one)
+   batch = Shape <start = 0, end = 1> (features)
+   n_slots = Shape <start = 1, end = 2> (features)
+   channels = Shape <start = 2, end = 3> (features)
+   before = Sub (coords, one)
+   cell_0 = Div (before, kernel)
+   cell = Add (cell_0, one)
+   is_pixel = Greater (coords, zero)
+   is_whole = LessOrEqual (cell, cells)
+   stays_2 = And (is_pixel, is_whole)
+   stays_i = Cast <to = 7> (stays_2)
+   stays_n = ReduceMin <keepdims = 1> (stays_i, axis_last)
+   stays = Greater (stays_n, zero)
+   row, column = Split <axis = 2, num_outputs = 2> (cell_0)
+   row_start = Mul (row, cells_width)
+   inside = Add (row_start, column)
+   place_1 = Where (stays, inside, n_cells)
+   place = Squeeze (place_1, axis_last)
+   n_slots_s = Squeeze (n_slots, axis_0)
+   slots_r = Range (zero, n_slots_s, one)
+   place_shape = Shape (place)
+   slots = Expand (slots_r, place_shape)
+   canvas_dims = Concat <axis = 0> (batch, n_places)
+   no_slot = Expand (n_slots, canvas_dims)
+   first_canvas = ScatterElements <axis = 1, reduction = "min"> (no_slot, place, slots)
+   first = GatherElements <axis = 1> (first_canvas, place)
+   is_first_2d = Equal (first, slots)
+   is_first = Unsqueeze (is_first_2d, axis_last)
+   leads = And (is_first, stays)
+   pooled_coords = Where (leads, cell, zero)
+   zero_f = Constant <value_float = 0.0> ()
+   zero_x = CastLike (zero_f, features)
+   one_f = Constant <value_float = 1.0> ()
+   one_x = CastLike (one_f, features)
+   features_shape = Shape (features)
+   places = Expand (place_1, features_shape)
+   canvas_shape = Concat <axis = 0> (batch, n_places, channels)
+   window = ReduceProd <keepdims = 0> (kernel, axis_0)
+   window_x = CastLike (window, features)
+   mode_name = Constant <value_string: string = @mode> ()
+   average_name = Constant <value_string = "average"> ()
+   is_average = Equal (mode_name, average_name)
+   value = If (is_average) <
+      then_branch = average () => (float[] average_value) {
+         zeros = Expand (zero_x, canvas_shape)
+         sums = ScatterElements <axis = 1, reduction = "add"> (zeros, places, features)
+         sum_here = GatherElements <axis = 1> (sums, places)
+         average_value = Div (sum_here, window_x)
+      },
+      else_branch = maximum () => (float[] maximum_value) {
+         counts_0 = Expand (zero_x, canvas_shape)
+         ones = Expand (one_x, features_shape)
+         counts = ScatterElements <axis = 1, reduction = "add"> (counts_0, places, ones)
+         count_here = GatherElements <axis = 1> (counts, places)
+         is_full = Equal (count_here, window_x)
+         one_over_0 = Div (one_x, zero_x)
+         lowest_0 = Neg (one_over_0)
+         lowest = Expand (lowest_0, canvas_shape)
+         largest = ScatterElements <axis = 1, reduction = "max"> (lowest, places, features)
+         largest_here = GatherElements <axis = 1> (largest, places)
+         with_zero = Max (largest_here, zero_x)
+         maximum_value = Where (is_full, largest_here, with_zero)
+      }>
+   pooled = Where (leads, value, zero_x)
+}
+"""
+
+
+def cell_of(coords: Array, kernel_shape: tuple[int, ...], spatial_shape: tuple[int, ...]) -> Array:
+    """1-based pooled coordinates of each slot; (0, 0) for empty slots and pixels of a partial window."""
+    kernel = np.array(kernel_shape)
+    cell = (coords - 1) // kernel + 1
+    stays = (coords > 0).all(axis=2) & (cell <= np.array(spatial_shape) // kernel).all(axis=2)
+    return np.where(stays[:, :, None], cell, 0)
+
+
+class SparsePool(SparseOp):
+    """Pooling with stride = kernel; a pooled cell is emitted once, by its first slot."""
+
+    doc = (
+        "Pools windows of `kernel_shape` with equal stride; pixels in a partial window at the bottom or right edge "
+        "become empty slots. A cell is emitted by its first slot, later slots of it become empty. `average` divides by "
+        "the size of the window; `max` is the maximum over the whole window, zeros of inactive pixels included."
+    )
+    attributes = (
+        Attribute("mode", "s", "`average` or `max`", None, frozenset({"average", "max"})),
+        Attribute("kernel_shape", "ints", "rows and columns of a window, and the stride"),
+        Attribute("spatial_shape", "ints", "rows and columns of the image before pooling"),
+    )
+    inputs = (Port("features", "[B, N, C]", "values of the pixels"), Port("coords", "[B, N, 2]", "their places"))
+    outputs = (
+        Port("pooled", "[B, N, C]", "value of each cell, in its first slot"),
+        Port("coords_pooled", "[B, N, 2]", "places of the cells"),
+    )
+
+    @classmethod
+    def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
+        features, coords = inputs
+        assert features is not None and coords is not None
+        check_rank("SparsePool", "features", features, 3, "[B, N, C]")
+        check_coords("SparsePool", coords, attributes["spatial_shape"])
+        kernel_shape = attributes["kernel_shape"]
+        window = kernel_shape[0] * kernel_shape[1]
+        cells = cell_of(coords, kernel_shape, attributes["spatial_shape"])
+        pooled, pooled_coords = np.zeros_like(features), np.zeros_like(coords)
+        for event, slot in np.argwhere(cells.any(axis=2)):
+            members = (cells[event] == cells[event, slot]).all(axis=1)
+            if members[:slot].any():
+                continue
+            values = features[event, members]
+            pooled_coords[event, slot] = cells[event, slot]
+            if attributes["mode"] == "average":
+                pooled[event, slot] = values.sum(axis=0, dtype=features.dtype) / features.dtype.type(window)
+            else:
+                # np.fmax would hide NaN; the other implementations let it through
+                largest = values.max(axis=0)
+                pooled[event, slot] = largest if len(values) == window else np.maximum(largest, 0)
+        return pooled, pooled_coords
+
+    @classmethod
+    def output_shapes(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> tuple[Shape, ...]:
+        return shapes[0], shapes[1]
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        grid, n = node.grids[0], node.shapes[0][1]
+        if grid is None:
+            return NodeProof((None, None))
+        assert isinstance(n, int)
+        grid = grid.with_zero()
+        if node.attributes["mode"] == "max":
+            return NodeProof((grid, None), grid.bits)
+        kernel_shape = node.attributes["kernel_shape"]
+        window = kernel_shape[0] * kernel_shape[1]
+        twos = (window & -window).bit_length() - 1
+        members = min(n, window)
+        lo, hi = grid.lo * members, grid.hi * members
+        rounded = grid.rounded or grid.divisor != 1
+        average = Grid(lo, hi, grid.frac + twos, grid.divisor * (window >> twos), rounded)
+        return NodeProof((average, None), bits_of(lo, hi))
+
+    @classmethod
+    def function(cls) -> FunctionProto:
+        return parse_function(_BODY)
