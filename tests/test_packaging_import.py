@@ -1,4 +1,4 @@
-"""What `import sparse_qonnx` promises: it is light, and its public names are functions, whatever was imported before."""
+"""What `import sparse_qonnx` promises: it is light, and its public names are functions whatever was imported."""
 
 from __future__ import annotations
 
