@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
@@ -21,7 +21,7 @@ from sparse_qonnx.errors import PrecisionError
 Array = NDArray[Any]
 
 
-class RoundingMode(str, Enum):
+class RoundingMode(StrEnum):
     """Rounding to the grid, with the names of `ap_fixed`."""
 
     TRN = "TRN"  # towards minus infinity
@@ -33,7 +33,7 @@ class RoundingMode(str, Enum):
     RND_CONV = "RND_CONV"  # nearest, ties to even
 
 
-class OverflowMode(str, Enum):
+class OverflowMode(StrEnum):
     """What happens outside the range, with the names of `ap_fixed`."""
 
     WRAP = "WRAP"
@@ -42,7 +42,7 @@ class OverflowMode(str, Enum):
     WRAP_SM = "WRAP_SM"
 
 
-_ROUND: dict[RoundingMode, Callable[[Array], Array]] = {
+_ROUND: dict[RoundingMode, Callable[[Array], Any]] = {
     RoundingMode.TRN: np.floor,
     RoundingMode.TRN_ZERO: lambda x: np.floor(np.abs(x)) * np.sign(x),
     RoundingMode.RND: lambda x: np.floor(x + x.dtype.type(0.5)),
@@ -55,7 +55,8 @@ _ROUND: dict[RoundingMode, Callable[[Array], Array]] = {
 
 def _floor_mod(x: Array, modulus: Array) -> Array:
     """x mod a power of two; exact, because scaling by a power of two is."""
-    return x - np.floor(x / modulus) * modulus
+    remainder: Array = x - np.floor(x / modulus) * modulus
+    return remainder
 
 
 def _wrap_sign_magnitude(x: Array, k: Array, i: Array, f: Array, rounded: Array) -> Array:
@@ -69,7 +70,8 @@ def _wrap_sign_magnitude(x: Array, k: Array, i: Array, f: Array, rounded: Array)
     odd_half = _floor_mod((x + eps * half) / (interval * half), two) >= 1
     mapped = _floor_mod(rounded - high - eps, interval) + low
     mapped = np.where(odd_half, -mapped - eps, mapped)
-    return np.where(odd_period, -mapped - eps, mapped)
+    result: Array = np.where(odd_period, -mapped - eps, mapped)
+    return result
 
 
 def quantize(
@@ -116,7 +118,8 @@ def quantize(
             y = _floor_mod(y + bias, np.exp2(i + k)) - bias
         elif overflow is OverflowMode.WRAP_SM:
             y = _wrap_sign_magnitude(x, k, i, f, y)
-        return np.where(live, y, dtype(0)).astype(x.dtype, copy=False)
+        result: Array = np.where(live, y, dtype(0)).astype(x.dtype, copy=False)
+    return result
 
 
 _AP_TYPE = re.compile(r"^\s*ap_(u?)fixed\s*<\s*(\d+)\s*,\s*(-?\d+)\s*>\s*$")

@@ -98,9 +98,8 @@ class GraphBuilder:
                 f"weights {name!r}", f"need {width} bits", allowed="at most 24 bits", fix="give the layer a quantizer"
             )
         source = self.constant(name, np.asarray(values, dtype=np.float32))
-        scale = self.constant(f"{name}.scale", np.float32(2.0**-grid.frac))
-        zero = self.constant(f"{name}.zero_point", np.float32(0))
-        bits = self.constant(f"{name}.bits", np.float32(width))
+        parts = {"scale": 2.0**-grid.frac, "zero_point": 0.0, "bits": float(width)}
+        scale, zero, bits = (self.constant(f"{name}.{k}", np.array(v, dtype=np.float32)) for k, v in parts.items())
         (result,) = self.node(
             "Quant",
             [source, scale, zero, bits],
@@ -115,7 +114,14 @@ class GraphBuilder:
     # ---- nodes --------------------------------------------------------------------------------------------------
 
     def node(
-        self, op_type: str, inputs: Sequence[str], outputs: Sequence[str], *, domain: str = "", name: str = "", **attrs: Any
+        self,
+        op_type: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        *,
+        domain: str = "",
+        name: str = "",
+        **attrs: Any,
     ) -> tuple[str, ...]:
         """Append a node and infer its results.
 
@@ -123,6 +129,7 @@ class GraphBuilder:
             op_type: operator; one of ours when `domain` is DOMAIN.
             inputs: names of existing values, "" for an omitted optional input.
             outputs: wanted names; made unique.
+            domain: domain of the operator, "" for standard ONNX.
             name: node name, by default that of the first output.
             attrs: attributes; None is left out.
 
@@ -187,7 +194,9 @@ def infer_node(
     data = {n: initializers[n] for n in node.input if n in initializers}
     opsets = [helper.make_opsetid("", OPSET)]
     try:
-        types = shape_inference.infer_node_outputs(schema, node, known, data, opset_imports=opsets, ir_version=IR_VERSION)
+        types = shape_inference.infer_node_outputs(
+            schema, node, known, data, opset_imports=opsets, ir_version=IR_VERSION
+        )
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         raise ModelFileError(f"node {node.name!r} ({node.op_type})", f"does not fit its inputs: {error}") from error
     return [helper.make_value_info(n, types[n]) if n in types else ValueInfoProto(name=n) for n in node.output if n]

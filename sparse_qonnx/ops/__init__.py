@@ -29,7 +29,7 @@ def operators() -> dict[str, type[SparseOp]]:
     return found
 
 
-__all__ = [  # noqa: PLE0604  # the operators are found by folder
+__all__ = [  # the operators are found by folder
     *(stem_to_name(m.name) for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")),
     "DOMAIN",
     "VERSION",

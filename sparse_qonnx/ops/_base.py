@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import FunctionProto, GraphProto, NodeProto, TensorProto, helper
@@ -77,8 +76,8 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
         raise NotImplementedError
 
     @classmethod
-    def function(cls) -> FunctionProto:
-        """The operator as a model-local function of standard ONNX operators."""
+    def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
+        """The operator as a model-local function of standard ONNX operators, one that serves the given nodes."""
         raise NotImplementedError
 
     @classmethod
@@ -135,7 +134,9 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
         element_type = element.type.tensor_type.elem_type if element is not None else TensorProto.FLOAT
         branch = GraphProto(name="shapes")
         types = (element_type, TensorProto.INT64)
-        for port, shape, kind in zip(self.outputs, self.output_shapes(shapes, self.read_attributes(node)), types):
+        for port, shape, kind in zip(
+            self.outputs, self.output_shapes(shapes, self.read_attributes(node)), types, strict=False
+        ):
             random = helper.make_node("RandomNormal", [], [f"{port.name}_f"], shape=list(cast(tuple[int, ...], shape)))
             branch.node.extend([random, helper.make_node("Cast", [f"{port.name}_f"], [port.name], to=kind)])
             branch.output.append(helper.make_tensor_value_info(port.name, kind, list(shape)))

@@ -13,7 +13,9 @@ from qonnx.core.datatype import BaseDataType, DataType
 from sparse_qonnx.errors import InputDataError, PrecisionError
 from sparse_qonnx.fixed import OverflowMode, RoundingMode, quantize
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, quantized_limits
+from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, parse_function, scalar_datatype, select
+from sparse_qonnx.ops._quantizer import quantizer_call
 from sparse_qonnx.ops.sparse_to_dense import check_coords
 
 # Statements that round {x} to integers, one a mode; `half` is 0.5.
@@ -144,20 +146,19 @@ def _body(with_coords: bool) -> str:
     rounding_cases = [
         (f"is_rounding_{m.value}", text.replace("{x}", "scaled")) for m, text in _ROUNDINGS.items() if m is not default
     ]
-    overflow_cases = [
-        (f"is_overflow_{m.value}", _OVERFLOWS[m]) for m in (OverflowMode.WRAP, OverflowMode.WRAP_SM)
-    ]
+    overflow_cases = [(f"is_overflow_{m.value}", _OVERFLOWS[m]) for m in (OverflowMode.WRAP, OverflowMode.WRAP_SM)]
+    sources = {"k": "signed", "integer": "integer_bits", "f": "fractional_bits"}
     if with_coords:
-        sources = {"k": "signed", "integer": "integer_bits", "f": "fractional_bits"}
         parameters = _LOOKUP + "\n".join("   " + _lookup(r, s) for r, s in sources.items())
-        active_bool = "{out}_t = Greater (coords, zero_i) {out}_i = Cast <to = 7> ({out}_t) {out}_a = Constant <value_ints = [2]> () " \
+        active_bool = (
+            "{out}_t = Greater (coords, zero_i) {out}_i = Cast <to = 7> ({out}_t) "
+            "{out}_a = Constant <value_ints = [2]> () "
             "{out}_m = ReduceMax <keepdims = 1> ({out}_i, {out}_a) {out} = CastLike ({out}_m, x)"
+        )
         masked = select("occupied", [("at_pixels", active_bool)], "{out} = Identity (one)")
         ending = f"   {masked}\n   there = Greater (occupied, zero)\n   kept = And (live, there)\n"
     else:
-        parameters = (
-            "   k = CastLike (signed, x)\n   integer = CastLike (integer_bits, x)\n   f = CastLike (fractional_bits, x)\n"
-        )
+        parameters = "\n".join(f"   {r} = CastLike ({s}, x)" for r, s in sources.items())
         ending = "   kept = Identity (live)\n"
     return f"""
 FixedPointQuant <rounding_mode = "RND", overflow_mode = "WRAP">
@@ -207,8 +208,8 @@ class FixedPointQuant(SparseOp):
         spatial = tuple(np.max([(*(1,) * (3 - p.ndim), *p.shape)[:2] for p in (k, i, f)], axis=0))
         limits = tuple(n if n > 1 else np.iinfo(np.int64).max for n in spatial)
         check_coords("FixedPointQuant", coords, limits)
-        at = [_at_pixels(p, coords) for p in (k, i, f)]
-        y = quantize(x, *at, **attributes)
+        k, i, f = (_at_pixels(p, coords) for p in (k, i, f))
+        y = quantize(x, k, i, f, **attributes)
         return (np.where(coords.any(axis=2, keepdims=True), y, x.dtype.type(0)),)
 
     @classmethod
@@ -222,12 +223,17 @@ class FixedPointQuant(SparseOp):
         if source is not None and source.rounded:
             raise PrecisionError(
                 node.where,
-                f"quantizes a sum of quotients with divisor {source.divisor}, which no floating-point tensor holds exactly",
+                f"quantizes a sum of quotients with divisor {source.divisor}, which no float tensor holds exactly",
                 allowed="a quantizer directly after an average whose window is no power of two",
                 fix="enable the input quantizer of the layer after the pooling, or pool by a power of two",
             )
-        rounding, overflow = RoundingMode(node.attributes["rounding_mode"]), OverflowMode(node.attributes["overflow_mode"])
+        rounding, overflow = (
+            RoundingMode(node.attributes["rounding_mode"]),
+            OverflowMode(node.attributes["overflow_mode"]),
+        )
         at_pixels = len(node.constants) > 4 and node.constants[4] is None
+        if not at_pixels:
+            k, i, f = (_of_one_sample(p, rank) for p in (k, i, f))
         out = _quantized_grid(source, (k, i, f), rounding, overflow, rank, at_pixels)
         return NodeProof((out,), _bits_on_the_way(source, i, k, f, overflow, out))
 
@@ -240,16 +246,26 @@ class FixedPointQuant(SparseOp):
         return [scalar_datatype(signed, int(signed) + integer + frac, int(signed) + integer)]
 
     @classmethod
-    def function(cls, with_coords: bool = True) -> FunctionProto:
-        """The body; without `coords` for files in which no node has them."""
-        return parse_function(_body(with_coords))
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        source, out = node.grids[0], proof.outputs[0]
+        assert source is not None and out is not None
+        k, i, f = (_parameter(node, position) for position in (1, 2, 3))
+        modes = RoundingMode(node.attributes["rounding_mode"]), OverflowMode(node.attributes["overflow_mode"])
+        at_pixels = len(node.constants) > 4 and node.constants[4] is None
+        return quantizer_call(node, source, (k, i, f), modes, out, 4 if at_pixels else None)
+
+    @classmethod
+    def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
+        """The body; without the input `coords` where none of the given nodes has it."""
+        return parse_function(_body(not nodes or any(len(node.input) > 4 for node in nodes)))
 
 
 def _at_pixels(values: Array, coords: Array) -> Array:
     """The map `[H, W, C]` at each slot, `[B, N, C]`; an axis of length 1 stands for all its positions."""
     values = values.reshape((1,) * (3 - values.ndim) + values.shape)
     place = np.minimum(np.maximum(coords - 1, 0), np.array(values.shape[:2]) - 1)
-    return values[place[..., 0], place[..., 1]]
+    found: Array = values[place[..., 0], place[..., 1]]
+    return found
 
 
 def _parameter(node: NodeContext, position: int) -> Array:
@@ -260,6 +276,11 @@ def _parameter(node: NodeContext, position: int) -> Array:
     if not np.isfinite(value).all() or (value != np.round(value)).any() or (np.abs(value) > 128).any():
         raise InputDataError(node.where, f"input {name!r} holds values that are no bit counts", allowed="-128 to 128")
     return np.asarray(value, dtype=np.int64)
+
+
+def _of_one_sample(values: Array, rank: int) -> Array:
+    """The parameter without the batch dimension it may broadcast over."""
+    return values[0] if values.ndim > rank and len(values) == 1 else values
 
 
 def _quantized_grid(

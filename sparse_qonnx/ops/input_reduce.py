@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from onnx import FunctionProto
+from onnx import FunctionProto, NodeProto
 
 from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.hlscall import HlsCall, Signed, sample_shape
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
 
+# onnxruntime 1.20 ends the process with a division by zero where TopK gets no rows, hence the If.
 _BODY = """
 InputReduce <n_max_pixels, threshold> (X) => (features, coords)
 {
@@ -35,7 +38,17 @@ InputReduce <n_max_pixels, threshold> (X) => (features, coords)
    one_dim = Constant <value_ints = [-1]> ()
    n = Reshape (n_scalar, one_dim)
    k = Min (n, n_pixels)
-   top, pixel = TopK <axis = 1, largest = 1, sorted = 1> (ranked, k)
+   batch_s = Squeeze (batch, zero_1d)
+   some_events = Greater (batch_s, zero_index)
+   top, pixel = If (some_events) <
+      then_branch = search () => (int64[] top_found, int64[] pixel_found) {
+         top_found, pixel_found = TopK <axis = 1, largest = 1, sorted = 1> (ranked, k)
+      },
+      else_branch = nothing () => (int64[] top_none, int64[] pixel_none) {
+         none_shape = Concat <axis = 0> (batch, k)
+         top_none = Expand (zero_index, none_shape)
+         pixel_none = Identity (top_none)
+      }>
    kept = Greater (top, zero_index)
    kept_1 = Unsqueeze (kept, one_dim)
    pixel_1 = Unsqueeze (pixel, one_dim)
@@ -112,5 +125,28 @@ class InputReduce(SparseOp):
         return NodeProof((kept, None), kept.bits)
 
     @classmethod
-    def function(cls) -> FunctionProto:
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        grid = node.grids[0]
+        assert grid is not None
+        height, width, channels = sample_shape(node.shapes[0])
+        threshold = float(np.float32(node.attributes["threshold"]))
+        # On the grid x > t is x > floor(t); beyond the range any limit outside it does. NaN: nothing is greater.
+        below, above = grid.lowest - 1, grid.highest
+        steps = above
+        if np.isfinite(threshold):
+            exact = Fraction(threshold) * Fraction(2) ** grid.frac * grid.divisor
+            steps = min(max(exact.numerator // exact.denominator, below), above)
+        elif threshold < 0:
+            steps = below
+        config = {"height": height, "width": width, "n_channels": channels}
+        config |= {"n_slots": node.attributes["n_max_pixels"]}
+        return HlsCall(
+            "input_reduce",
+            config={**config, "threshold": Signed(steps)},
+            coordinate_limits={1: max(height, width)},
+            notes=(f"threshold {threshold:g}, as a multiple of 2^{-grid.frac}: {steps}",),
+        )
+
+    @classmethod
+    def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
         return parse_function(_BODY)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import FunctionProto
+from onnx import FunctionProto, NodeProto
 
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of, common_grid, products
+from sparse_qonnx.hlscall import HlsCall, HlsTable, numerators, sample_shape
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
 
 # A canvas that spans the occupied rows and columns holds the slot of each pixel (n_slots = no pixel); every output
@@ -170,7 +171,7 @@ class SparseConv(SparseOp):
             problem = f"features {list(features.shape)}, W {list(weights.shape)}, group {group} do not fit together"
             raise InputDataError("SparseConv", problem, allowed="C = W.shape[1] * group, F a multiple of group")
         top, left = pads_before((kh, kw), dilations)
-        active = coords.any(axis=2)
+        active: Array = np.any(coords, axis=2)
         sums = np.zeros((batch, n, filters), dtype=features.dtype)
         for dy, dx in np.ndindex(kh, kw):
             wanted = coords + np.array([dy * dilations[0] - top, dx * dilations[1] - left])
@@ -206,10 +207,41 @@ class SparseConv(SparseOp):
             sums, b = common_grid(sums, Grid(bias.lo[None], bias.hi[None], bias.frac))
             out = sums.with_limits(sums.lo + b.lo, sums.hi + b.hi)
         out = out.with_zero()
-        return NodeProof((out,), max(bits_of(np.array([partial], dtype=object)), x.bits, weights.bits, sums.bits, out.bits))
+        return NodeProof(
+            (out,), max(bits_of(np.array([partial], dtype=object)), x.bits, weights.bits, sums.bits, out.bits)
+        )
 
     @classmethod
-    def function(cls) -> FunctionProto:
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        x, weights = node.grids[0], node.grids[2]
+        bias = node.grids[3] if len(node.grids) > 3 else None
+        assert x is not None and weights is not None
+        n, channels = sample_shape(node.shapes[0])
+        (kh, kw), (dh, dw) = node.attributes["kernel_shape"], node.attributes["dilations"]
+        group, filters = node.attributes["group"], weights.lo.shape[0]
+        lo, hi, _ = _sum_limits(x, weights.lo, n, channels, group)
+        top, left = pads_before((kh, kw), (dh, dw))
+        biases = np.zeros(filters, dtype=object) if bias is None else numerators(bias, x.divisor)
+        config = {"n_slots": n, "n_channels": channels, "n_filters": filters, "n_groups": group}
+        config |= {"kernel_height": kh, "kernel_width": kw, "dilation_height": dh, "dilation_width": dw}
+        return HlsCall(
+            "sparse_conv",
+            (0, 1),
+            {
+                **config,
+                "pad_top": top,
+                "pad_left": left,
+                "accum_t": Grid(lo, hi, x.frac + weights.frac).with_zero(),
+                "initiation_interval": 1,
+            },
+            (
+                HlsTable("weights", numerators(weights).transpose(2, 3, 1, 0), weights.frac),
+                HlsTable("biases", biases, 0 if bias is None else bias.frac),
+            ),
+        )
+
+    @classmethod
+    def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
         return parse_function(_BODY)
 
 

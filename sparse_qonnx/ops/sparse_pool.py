@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import FunctionProto
+from onnx import FunctionProto, NodeProto
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
+from sparse_qonnx.hlscall import HlsCall, Symbol, sample_shape
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
 from sparse_qonnx.ops.sparse_to_dense import check_coords
 
@@ -167,5 +168,29 @@ class SparsePool(SparseOp):
         return NodeProof((average, None), bits_of(lo, hi))
 
     @classmethod
-    def function(cls) -> FunctionProto:
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        grid, out = node.grids[0], proof.outputs[0]
+        assert grid is not None and out is not None
+        n, channels = sample_shape(node.shapes[0])
+        (height, width), (window_height, window_width) = (
+            node.attributes["spatial_shape"],
+            node.attributes["kernel_shape"],
+        )
+        config = {"n_slots": n, "n_channels": channels, "height": height, "width": width}
+        config |= {"window_height": window_height, "window_width": window_width}
+        return HlsCall(
+            "sparse_pool",
+            (0, 1),
+            {
+                "mode": Symbol("pooling", node.attributes["mode"].upper()),
+                **config,
+                "average_shift": out.frac - grid.frac,
+                "accum_t": Grid(out.lo, out.hi, grid.frac),
+                "initiation_interval": 1,
+            },
+            coordinate_limits={1: max(height // window_height, width // window_width)},
+        )
+
+    @classmethod
+    def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
         return parse_function(_BODY)

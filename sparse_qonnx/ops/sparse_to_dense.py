@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from onnx import FunctionProto
+from onnx import FunctionProto, NodeProto
 
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.hlscall import HlsCall, sample_shape
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
 
 # one place more than the image has: empty slots are written there and cut off
@@ -89,5 +90,12 @@ class SparseToDense(SparseOp):
         return NodeProof((image,), image.bits)
 
     @classmethod
-    def function(cls) -> FunctionProto:
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        n, channels = sample_shape(node.shapes[0])
+        height, width = node.attributes["spatial_shape"]
+        config = {"n_slots": n, "n_channels": channels, "height": height, "width": width}
+        return HlsCall("sparse_to_dense", (0, 1), config)
+
+    @classmethod
+    def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
         return parse_function(_BODY)

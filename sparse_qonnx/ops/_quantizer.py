@@ -1,0 +1,149 @@
+"""The quantizer kernels' configuration, shared by `FixedPointQuant` and qonnx's `Quant`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from sparse_qonnx.errors import PrecisionError
+from sparse_qonnx.fixed import OverflowMode, RoundingMode
+from sparse_qonnx.grid import Array, Grid, NodeContext, round_fraction
+from sparse_qonnx.hlscall import HlsCall, HlsTable, Signed, Symbol, sample_shape
+
+_CONSTANT_BITS = 64
+"""Width of the constants of the exact division."""
+
+
+def exact_reciprocal(divisor: int, bits: int) -> tuple[int, int]:
+    """Multiplier and shift with `n // divisor == n * multiplier >> shift` for every 0 <= n < 2**bits.
+
+    With multiplier = ceil(2**shift / divisor) the error of a product is n * e / (divisor * 2**shift), where
+    e = multiplier * divisor - 2**shift; it cannot reach the next multiple of 1 / divisor while n * e < 2**shift.
+    """
+    shift = 0
+    while True:
+        multiplier = -(-(1 << shift) // divisor)
+        if (multiplier * divisor - (1 << shift)) << bits <= 1 << shift:
+            return multiplier, shift
+        shift += 1
+
+
+def quantizer_call(
+    node: NodeContext,
+    source: Grid,
+    formats: tuple[Array, Array, Array],
+    modes: tuple[RoundingMode, OverflowMode],
+    output: Grid,
+    coords: int | None = None,
+) -> HlsCall:
+    """The kernel call of a quantizer.
+
+    Args:
+        node: the node; input 0 is the data.
+        source: grid of the data.
+        formats: signed, integer bits, fractional bits; each broadcasts against one sample, or is a map `[H, W, C]`.
+        modes: rounding and overflow.
+        output: grid of the result.
+        coords: position of the coordinates among the inputs when the formats are maps.
+
+    Raises:
+        PrecisionError: the division needs constants of more than 64 bits.
+    """
+    shape = sample_shape(node.shapes[0])
+    rank = 3 if coords is not None else len(shape)
+    k, i, f = (p.reshape(p.shape[-rank:]) if p.ndim > rank else p for p in np.broadcast_arrays(*formats))
+    table = _FormatTable(source, output, k, i, f, _overflow(source, (k, i, f), modes, shape, coords is not None))
+    config: dict[str, Any] = {
+        "rounding_mode": Symbol("rounding", modes[0].value),
+        "overflow_mode": Symbol("overflow", table.overflow),
+        "up_shift": table.up_shift,
+        "align": Signed(table.align),
+        "max_width": int(table.widths.max(initial=0)),
+        **_division(node, source, table.up_shift),
+    }
+    uniform = all(bool((t == t.flat[0]).all()) for t in (table.shifts, table.widths, table.signs))
+    if uniform:
+        config |= {"n_values": int(np.prod(shape)), "shift": int(table.shifts.flat[0])}
+        config |= {"width": int(table.widths.flat[0]), "is_signed": bool(table.signs.flat[0])}
+        return HlsCall("fixed_point_quant", config=config)
+    if coords is not None:
+        full = (1,) * (3 - k.ndim) + k.shape
+        config |= {"n_slots": shape[0], "n_channels": shape[1]}
+        config |= dict(zip(("map_height", "map_width", "map_channels"), full, strict=True))
+        tables = table.tables(full)
+        return HlsCall("fixed_point_quant", (0, coords), config, tables, "fixed_point_quant_by_pixel")
+    by_channel = k.ndim == 0 or k.size == k.shape[-1]
+    columns = shape[-1] if by_channel else int(np.prod(shape))
+    target = (columns,) if by_channel else shape
+    config |= {"n_rows": int(np.prod(shape)) // columns, "n_channels": columns}
+    return HlsCall("fixed_point_quant", (0,), config, table.tables(target), "fixed_point_quant_by_channel")
+
+
+class _FormatTable:
+    """Formats as the kernel reads them: bits to shift out, width, sign."""
+
+    def __init__(self, source: Grid, output: Grid, k: Array, i: Array, f: Array, overflow: str) -> None:
+        live = k + i + f > 0
+        finest = int(f[live].max()) if live.any() else source.frac
+        self.overflow = overflow
+        self.up_shift = max(0, finest - source.frac)
+        self.align = source.frac + self.up_shift - output.frac
+        self.shifts = np.where(live, source.frac + self.up_shift - f, 0)
+        # Where nothing overflows the width is read only as "is there any".
+        self.widths = np.where(live, 1 if overflow == "NONE" else k + i + f, 0)
+        self.signs = np.where(live, k, 0)
+
+    def tables(self, shape: tuple[int, ...]) -> tuple[HlsTable, ...]:
+        named = {"shift": self.shifts, "width": self.widths, "sign": self.signs}
+        return tuple(
+            HlsTable(name, _squeezed(values, shape).astype(object), is_integer=True) for name, values in named.items()
+        )
+
+
+def _squeezed(values: Array, shape: tuple[int, ...]) -> Array:
+    if len(shape) == 1 and values.ndim != 1:
+        values = values.reshape(-1)
+    return np.ascontiguousarray(np.broadcast_to(values, shape))
+
+
+def _division(node: NodeContext, source: Grid, up_shift: int) -> dict[str, Any]:
+    if source.divisor == 1:
+        return {"divisor": 1, "multiplier": 1, "multiplier_shift": 0}
+    multiplier, shift = exact_reciprocal(source.divisor, source.bits + up_shift)
+    if multiplier.bit_length() > _CONSTANT_BITS:
+        raise PrecisionError(
+            node.where,
+            f"an exact division by {source.divisor} of {source.bits + up_shift} bits needs a constant of "
+            f"{multiplier.bit_length()} bits",
+            allowed=f"{_CONSTANT_BITS} bits",
+            fix="quantize before the average, or to fewer bits",
+        )
+    return {"divisor": source.divisor, "multiplier": multiplier, "multiplier_shift": shift}
+
+
+def _overflow(
+    source: Grid,
+    formats: tuple[Array, Array, Array],
+    modes: tuple[RoundingMode, OverflowMode],
+    shape: tuple[int, ...],
+    at_pixels: bool,
+) -> str:
+    """Name of the overflow mode the hardware needs: NONE where no value can leave its format."""
+    if at_pixels:
+        limits = source.envelope()
+        lo, hi = limits.lo.reshape(()), limits.hi.reshape(())
+    else:
+        lo, hi = (np.broadcast_to(a, shape) for a in (source.lo, source.hi))
+    unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
+    parts = np.broadcast_arrays(*formats, lo, hi)
+    for k, i, f, low, high in set(zip(*(p.reshape(-1).tolist() for p in parts), strict=True)):
+        if k + i + f <= 0:
+            continue
+        top = (1 << (max(i, -f) + f)) - 1
+        bottom = (-top if modes[1] is OverflowMode.SAT_SYM else -top - 1) if k else 0
+        first, last = (round_fraction(v * unit * Fraction(2) ** f, modes[0]) for v in (low, high))
+        if first < bottom or last > top:
+            return modes[1].value
+    return "NONE"

@@ -1,0 +1,119 @@
+"""Compute every node in float32 or float64, whichever the proof asks for; refuse what float64 cannot hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+
+from sparse_qonnx.errors import PrecisionError
+from sparse_qonnx.graph import QUANT_DOMAIN, all_values, initializers
+from sparse_qonnx.grid import FLOAT32_BITS, FLOAT64_BITS
+from sparse_qonnx.passes.infer_grids import infer_grids
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
+
+
+def assign_float_types(model: ModelProto) -> ModelProto:
+    """Insert Casts so that each node computes in the type its proof needs; outputs of the model stay float32.
+
+    Raises:
+        PrecisionError: if a node needs more than 53 bits.
+    """
+    proof = infer_grids(model)
+    wanted: dict[str, int] = {}
+    for node in model.graph.node:
+        bits = proof.nodes[node.name].bits
+        if bits > FLOAT64_BITS:
+            raise PrecisionError(
+                f"node {node.name!r} ({node.op_type})",
+                f"needs {bits} bits to be exact",
+                allowed=f"at most {FLOAT64_BITS} bits (float64)",
+                fix="quantize its input (enable_iq=True on that layer), or give the model input fewer bits",
+            )
+        wanted[node.name] = TensorProto.DOUBLE if bits > FLOAT32_BITS else TensorProto.FLOAT
+    if TensorProto.DOUBLE not in wanted.values():
+        return model
+    return _Retyper(model, wanted).run()
+
+
+class _Retyper:
+    """Rebuilds the node list with Casts in between."""
+
+    def __init__(self, model: ModelProto, wanted: dict[str, int]) -> None:
+        self.model = ModelProto()
+        self.model.CopyFrom(model)
+        self.wanted = wanted
+        self.values: dict[str, ValueInfoProto] = all_values(self.model)
+        self.constants = initializers(self.model)
+        self.nodes: list[NodeProto] = []
+        self.casts: dict[tuple[str, int], str] = {}
+        self.outputs = {v.name for v in self.model.graph.output}
+
+    def run(self) -> ModelProto:
+        for node in self.model.graph.node:
+            self._retype(node)
+        graph = self.model.graph
+        middle = [
+            v for n, v in self.values.items() if n in {o for node in self.nodes for o in node.output} - self.outputs
+        ]
+        del graph.node[:], graph.value_info[:]
+        graph.node.extend(self.nodes)
+        graph.value_info.extend(middle)
+        return self.model
+
+    def _type(self, name: str) -> int:
+        return int(self.values[name].type.tensor_type.elem_type)
+
+    def _retype(self, source: NodeProto) -> None:
+        node = NodeProto()
+        node.CopyFrom(source)
+        kind = TensorProto.FLOAT if node.domain == QUANT_DOMAIN else self.wanted[node.name]
+        for n, name in enumerate(node.input):
+            if name and self._type(name) in _FLOATS and self._type(name) != kind:
+                node.input[n] = self._cast(name, kind)
+        late: list[NodeProto] = []
+        for n, name in enumerate(node.output):
+            if self._type(name) not in _FLOATS:
+                continue
+            if name in self.outputs and kind != TensorProto.FLOAT:
+                exact = f"{name}.exact"
+                self._declare(exact, name, kind)
+                late.append(helper.make_node("Cast", [exact], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
+                self.casts[name, TensorProto.DOUBLE] = exact
+                node.output[n] = exact
+            else:
+                self._declare(name, name, kind)
+        self.nodes.extend([node, *late])
+
+    def _declare(self, name: str, like: str, kind: int) -> None:
+        value = ValueInfoProto()
+        value.CopyFrom(self.values[like])
+        value.name = name
+        value.type.tensor_type.elem_type = kind
+        self.values[name] = value
+
+    def _cast(self, name: str, kind: int) -> str:
+        """The value in another type: a converted constant, or the output of one shared Cast."""
+        known = self.casts.get((name, kind))
+        if known is not None:
+            return known
+        target = f"{name}.{'f64' if kind == TensorProto.DOUBLE else 'f32'}"
+        self.casts[name, kind] = target
+        self._declare(target, name, kind)
+        if name in self.constants:
+            converted = self.constants[name].astype(np.float64 if kind == TensorProto.DOUBLE else np.float32)
+            self.model.graph.initializer.append(numpy_helper.from_array(converted, target))
+        else:
+            self.nodes.append(helper.make_node("Cast", [name], [target], name=target, to=kind))
+        return target
+
+
+def float64_nodes(model: ModelProto) -> Iterable[str]:
+    """Names of the nodes that compute in float64: where there are any, Keras must run in float64 to be exact."""
+    values = all_values(model)
+    for node in model.graph.node:
+        kinds = {values[n].type.tensor_type.elem_type for n in node.output if n in values}
+        if TensorProto.DOUBLE in kinds:
+            yield node.name

@@ -1,0 +1,42 @@
+"""Give every operator that stock onnxruntime does not have its function body."""
+
+from __future__ import annotations
+
+from onnx import ModelProto, NodeProto, numpy_helper
+
+from sparse_qonnx.ops import DOMAIN
+from sparse_qonnx.ops.fixed_point_quant import NO_COORDS
+from sparse_qonnx.standard import rule_of
+
+_NO_COORDS_NAME = "no_coords"
+
+
+def attach_functions(model: ModelProto) -> ModelProto:
+    """The same model, standing alone: a model-local function for each of our operators and each `Quant` in it."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    _complete_coords(result)
+    by_kind: dict[tuple[str, str], list[NodeProto]] = {}
+    for node in result.graph.node:
+        by_kind.setdefault((node.domain, node.op_type), []).append(node)
+    bodies = ((rule_of(*kind), nodes) for kind, nodes in sorted(by_kind.items(), key=lambda item: item[0]))
+    functions = [body for rule, nodes in bodies if rule is not None and (body := rule.function(nodes)) is not None]
+    del result.functions[:]
+    result.functions.extend(functions)
+    return result
+
+
+def _complete_coords(model: ModelProto) -> None:
+    """Where one quantizer reads formats by coordinate, the others say that they have none.
+
+    A function body cannot ask whether an optional input is there (onnxruntime rejects a body that mentions a missing
+    one even in a branch not taken), so in a mixed file every quantizer has the input.
+    """
+    quantizers = [n for n in model.graph.node if n.domain == DOMAIN and n.op_type == "FixedPointQuant"]
+    if not any(len(node.input) > 4 for node in quantizers):
+        return
+    for node in quantizers:
+        if len(node.input) == 4:
+            node.input.append(_NO_COORDS_NAME)
+            if all(t.name != _NO_COORDS_NAME for t in model.graph.initializer):
+                model.graph.initializer.append(numpy_helper.from_array(NO_COORDS, _NO_COORDS_NAME))

@@ -1,0 +1,77 @@
+"""The proof: an exact grid for every tensor of a graph, and the bits every node's arithmetic needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from onnx import ModelProto, NodeProto, helper
+
+from sparse_qonnx.fixed import FixedPointType
+from sparse_qonnx.graph import all_values, initializers, read_metadata, tensor_shape
+from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
+from sparse_qonnx.ops import DOMAIN, operators
+from sparse_qonnx.standard import rule_of
+
+PRECISION_KEY = "sparse_qonnx.input_precision."
+"""Prefix of the metadata properties that hold the type of each input."""
+
+
+@dataclass
+class Proof:
+    """What is known of a graph: grids by tensor name, node proofs by node name, and constant tensors."""
+
+    grids: dict[str, Grid | None] = field(default_factory=dict)
+    nodes: dict[str, NodeProof] = field(default_factory=dict)
+    constants: dict[str, Array] = field(default_factory=dict)
+
+
+def input_types(model: ModelProto) -> dict[str, FixedPointType]:
+    """The stated fixed-point type of each input that has one."""
+    found = {}
+    for key, text in read_metadata(model).items():
+        if key.startswith(PRECISION_KEY):
+            found[key[len(PRECISION_KEY) :]] = FixedPointType.parse(text, where=f"metadata {key!r}")
+    return found
+
+
+def node_attributes(node: NodeProto) -> dict[str, object]:
+    """Attributes of a node as Python values, defaults of our operators filled in."""
+    if node.domain == DOMAIN and node.op_type in operators():
+        return operators()[node.op_type].read_attributes(node)
+    values = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    return {k: v.decode("utf-8", errors="replace") if isinstance(v, bytes) else v for k, v in values.items()}
+
+
+def infer_grids(model: ModelProto) -> Proof:
+    """Grids of all tensors, from the input types in the metadata through every node in order.
+
+    Raises:
+        PrecisionError: where a quantizer's parameters are no constants or exactness is impossible.
+    """
+    values = all_values(model)
+    proof = Proof(constants=dict(initializers(model)))
+    for name, array in proof.constants.items():
+        if array.dtype.kind == "f":
+            proof.grids[name] = Grid.of_constant(array, where=f"initializer {name!r}")
+    for name, kind in input_types(model).items():
+        if name in values:
+            proof.grids[name] = Grid.of_type(kind, len(tensor_shape(values[name])) - 1)
+    for node in model.graph.node:
+        inputs, outputs = (
+            tuple(tensor_shape(values[n]) if n in values else () for n in names) for names in (node.input, node.output)
+        )
+        context = NodeContext(
+            node.name,
+            node.op_type,
+            node_attributes(node),
+            inputs,
+            tuple(proof.grids.get(n) for n in node.input),
+            tuple(proof.constants.get(n) for n in node.input),
+            outputs,
+        )
+        rule = rule_of(node.domain, node.op_type)
+        result = NodeProof((None,) * len(node.output)) if rule is None else rule.prove(context)
+        proof.nodes[node.name] = result
+        for name, grid in zip(node.output, result.outputs, strict=False):
+            proof.grids[name] = grid
+    return proof

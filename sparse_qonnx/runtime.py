@@ -1,0 +1,213 @@
+"""Running files in onnxruntime: stock, with native kernels, and in qonnx; any named tensor can be asked for."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from sparse_qonnx._paths import find_library, why_no_library
+from sparse_qonnx._workarounds import qonnx_ir_version
+from sparse_qonnx.errors import ConfigurationError, InputDataError, ModelFileError, ToolError
+from sparse_qonnx.files import read_model
+from sparse_qonnx.graph import all_values, tensor_shape
+
+Array = NDArray[Any]
+Source = str | os.PathLike[str] | bytes | ModelProto
+
+
+class Kernels(StrEnum):
+    """What executes the operators of this package."""
+
+    NATIVE = "native"  # the shared library of this package; falls back to FUNCTION, loudly, where it was not built
+    FUNCTION = "function"  # the function bodies in the file: stock onnxruntime, nothing of ours registered
+
+
+class SlowKernelsWarning(UserWarning):
+    """The native library is missing; the function bodies give the same values, more slowly."""
+
+
+def get_library_path() -> str:
+    """Path of the shared library with the native kernels, for `SessionOptions.register_custom_ops_library`.
+
+    Raises:
+        ToolError: if the library was not built when the package was installed.
+    """
+    path = find_library()
+    if path is None:
+        fix = "install a C++17 compiler and reinstall, or use kernels='function'"
+        raise ToolError("native kernels", why_no_library(), fix=fix)
+    return str(path)
+
+
+def register(session_options: onnxruntime.SessionOptions) -> None:
+    """Register the native kernels in the options of a session that the caller builds.
+
+    Raises:
+        ToolError: if the library was not built when the package was installed.
+    """
+    session_options.register_custom_ops_library(get_library_path())
+
+
+class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # onnxruntime ships no types
+    """An `onnxruntime.InferenceSession` for a sparse model.
+
+    Args:
+        model: a path, bytes or a ModelProto.
+        sess_options: options of the session; a copy is not made.
+        providers: execution providers, by default the CPU.
+        kernels: `native` (the default) or `function`, see `Kernels`.
+
+    Raises:
+        ModelFileError: if the model cannot be read or onnxruntime rejects it.
+        ConfigurationError: for an unknown `kernels`.
+    """
+
+    def __init__(
+        self,
+        model: Source,
+        sess_options: onnxruntime.SessionOptions | None = None,
+        providers: Sequence[Any] | None = None,
+        kernels: str = "native",
+        **options: Any,
+    ) -> None:
+        if kernels not in {k.value for k in Kernels}:
+            allowed = " or ".join(repr(k.value) for k in Kernels)
+            raise ConfigurationError("InferenceSession", f"kernels={kernels!r}", allowed=allowed)
+        proto = read_model(model)
+        sess_options = sess_options or onnxruntime.SessionOptions()
+        if Kernels(kernels) is Kernels.NATIVE:
+            if find_library() is None:
+                message = f"native kernels are missing ({why_no_library()}); the function bodies are many times slower"
+                warnings.warn(message, SlowKernelsWarning, stacklevel=2)
+            else:
+                register(sess_options)
+        try:
+            super().__init__(
+                proto.SerializeToString(), sess_options, providers=providers or ["CPUExecutionProvider"], **options
+            )
+        except _ORT_ERRORS as error:
+            name = "model" if isinstance(model, bytes | ModelProto) else f"model file {os.fspath(model)!r}"
+            raise ModelFileError(name, f"onnxruntime rejects it: {error}") from error
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, Any], run_options: Any = None
+    ) -> list[Array]:
+        """As onnxruntime's, after a check of names, shapes and types.
+
+        Raises:
+            InputDataError: if an input is missing, unknown, or of the wrong shape or type.
+        """
+        check_inputs({i.name: (i.type, i.shape) for i in self.get_inputs()}, input_feed)
+        result: list[Array] = super().run(output_names, dict(input_feed), run_options)
+        return result
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    names = ("Fail", "InvalidGraph", "InvalidArgument", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    return tuple(getattr(state, n) for n in names)
+
+
+_ORT_ERRORS = _errors()
+
+
+def check_inputs(expected: Mapping[str, tuple[str, Sequence[Any]]], given: Mapping[str, Any]) -> None:
+    """Raise InputDataError unless the arrays fit the inputs `{name: ("tensor(float)", shape)}`."""
+    for name in given:
+        if name not in expected:
+            raise InputDataError(f"input {name!r}", "is not an input of the model", allowed=", ".join(expected))
+    for name, (kind, shape) in expected.items():
+        if name not in given:
+            raise InputDataError(f"input {name!r}", "is missing", fix=f"pass an array of shape {list(shape)}")
+        value = given[name]
+        if not isinstance(value, np.ndarray):
+            continue  # OrtValue: onnxruntime checks it
+        fits = len(shape) == value.ndim and all(
+            not isinstance(s, int) or s == v for s, v in zip(shape, value.shape, strict=True)
+        )
+        if not fits:
+            raise InputDataError(f"input {name!r}", f"has shape {list(value.shape)}", allowed=str(list(shape)))
+        if kind == "tensor(float)" and value.dtype != np.float32:
+            fix = "convert it with x.astype(np.float32)"
+            raise InputDataError(f"input {name!r}", f"has type {value.dtype}", allowed="float32", fix=fix)
+
+
+def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
+    """The model with the named tensors as additional outputs.
+
+    Raises:
+        ModelFileError: if there is no such tensor.
+    """
+    result = ModelProto()
+    result.CopyFrom(model)
+    values = all_values(result)
+    present = {v.name for v in result.graph.output}
+    for name in tensors:
+        if name not in values:
+            raise ModelFileError(f"tensor {name!r}", "is not in the model", allowed=", ".join(sorted(values)))
+        if name not in present:
+            result.graph.output.append(values[name])
+            present.add(name)
+    return result
+
+
+def run_tensors(
+    model: Source, inputs: Mapping[str, Array], tensors: Iterable[str] | None = None, kernels: str = "function"
+) -> dict[str, Array]:
+    """Execute a model in onnxruntime and return named tensors, the outputs by default."""
+    proto = read_model(model)
+    names = [v.name for v in proto.graph.output] if tensors is None else list(tensors)
+    session = InferenceSession(with_outputs(proto, names), kernels=kernels)
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def run_qonnx(model: Source, inputs: Mapping[str, Array], tensors: Iterable[str] | None = None) -> dict[str, Array]:
+    """Execute a model node by node in qonnx and return named tensors, the outputs by default.
+
+    qonnx wants every shape to be a number, so the batch dimension of a copy is set to that of the inputs.
+    """
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+
+    proto = read_model(model)
+    names = [v.name for v in proto.graph.output] if tensors is None else list(tensors)
+    batch = len(next(iter(inputs.values())))
+    with qonnx_ir_version(proto.ir_version):
+        context = execute_onnx(ModelWrapper(with_batch(proto, batch)), dict(inputs), return_full_exec_context=True)
+    return {name: context[name] for name in names}
+
+
+def with_batch(model: ModelProto, batch: int) -> ModelProto:
+    """The model with its symbolic first dimension fixed."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_param"):
+                dim.dim_value = batch
+    return result
+
+
+def input_shapes(model: ModelProto) -> dict[str, tuple[int | str | None, ...]]:
+    """Shapes of the model's inputs by name."""
+    return {v.name: tensor_shape(v) for v in model.graph.input}
+
+
+__all__ = [
+    "InferenceSession",
+    "Kernels",
+    "SlowKernelsWarning",
+    "get_library_path",
+    "register",
+    "run_qonnx",
+    "run_tensors",
+]

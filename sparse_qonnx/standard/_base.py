@@ -1,0 +1,26 @@
+"""Base of the rules for operators that are not ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from onnx import FunctionProto, NodeProto
+
+from sparse_qonnx.grid import NodeContext, NodeProof
+
+
+class StandardOp:
+    """How one foreign operator treats grids."""
+
+    domain: ClassVar[str] = ""
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        """Exact grids of the outputs, and the bits the arithmetic needs on the way."""
+        raise NotImplementedError
+
+    @classmethod
+    def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto | None:
+        """A function body to attach, for operators that stock onnxruntime does not have."""
+        return None

@@ -1,0 +1,159 @@
+"""qonnx's `Quant`: uniform quantization with one bit width per tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import FunctionProto, NodeProto
+
+from sparse_qonnx.errors import PrecisionError
+from sparse_qonnx.fixed import OverflowMode, RoundingMode
+from sparse_qonnx.grid import Grid, NodeContext, NodeProof, quantized_limits
+from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.ops._base import select
+from sparse_qonnx.ops._quantizer import quantizer_call
+from sparse_qonnx.standard._base import StandardOp
+
+Array = NDArray[Any]
+
+ROUNDING_NAMES: dict[RoundingMode, str] = {
+    RoundingMode.RND_CONV: "ROUND",
+    RoundingMode.RND_INF: "HALF_UP",
+    RoundingMode.RND_ZERO: "HALF_DOWN",
+    RoundingMode.TRN: "FLOOR",
+    RoundingMode.TRN_ZERO: "DOWN",
+}
+"""qonnx's name of each rounding mode that it has; its `CEIL` and `UP` have no counterpart here."""
+
+_MODES = {name: mode for mode, name in ROUNDING_NAMES.items()} | {"HALF_EVEN": RoundingMode.RND_CONV}
+
+_ROUNDINGS = {
+    "HALF_UP": "{out}_a = Abs (limited) {out}_h = Add ({out}_a, half) {out}_f = Floor ({out}_h) "
+    "{out}_s = Sign (limited) {out} = Mul ({out}_s, {out}_f)",
+    "HALF_DOWN": "{out}_a = Abs (limited) {out}_h = Sub ({out}_a, half) {out}_f = Ceil ({out}_h) "
+    "{out}_s = Sign (limited) {out} = Mul ({out}_s, {out}_f)",
+    "FLOOR": "{out} = Floor (limited)",
+    "CEIL": "{out} = Ceil (limited)",
+    "UP": "{out}_a = Abs (limited) {out}_f = Ceil ({out}_a) {out}_s = Sign (limited) {out} = Mul ({out}_s, {out}_f)",
+    "DOWN": "{out}_a = Abs (limited) {out}_f = Floor ({out}_a) {out}_s = Sign (limited) {out} = Mul ({out}_s, {out}_f)",
+}
+
+_BODY = """
+Quant <signed, narrow, rounding_mode = "ROUND"> (x, scale, zero_point, bit_width) => (y)
+{
+   zero = Constant <value_float = 0.0> ()
+   half = Constant <value_float = 0.5> ()
+   one = Constant <value_float = 1.0> ()
+   two = Constant <value_float = 2.0> ()
+   signed_i = Constant <value_int: int = @signed> ()
+   narrow_i = Constant <value_int: int = @narrow> ()
+   is_signed = Cast <to = 9> (signed_i)
+   is_narrow = Cast <to = 9> (narrow_i)
+   narrow_f = Cast <to = 1> (narrow_i)
+   mode = Constant <value_string: string = @rounding_mode> ()
+   bits_less_1 = Sub (bit_width, one)
+   half_range = Pow (two, bits_less_1)
+   whole_range = Pow (two, bit_width)
+   top_signed = Sub (half_range, one)
+   top_whole = Sub (whole_range, one)
+   top_unsigned = Sub (top_whole, narrow_f)
+   top = Where (is_signed, top_signed, top_unsigned)
+   minus_half_range = Neg (half_range)
+   bottom_signed = Add (minus_half_range, narrow_f)
+   bottom = Where (is_signed, bottom_signed, zero)
+   steps_0 = Div (x, scale)
+   steps = Add (steps_0, zero_point)
+   above = Greater (steps, top)
+   below = Less (steps, bottom)
+   not_below = Where (below, bottom, steps)
+   limited = Where (above, top, not_below)
+   MODES
+   ROUND_SELECT
+   is_one_bit = Equal (bit_width, one)
+   is_bipolar = And (is_one_bit, is_signed)
+   positive = GreaterOrEqual (steps, zero)
+   minus_one = Neg (one)
+   bipolar = Where (positive, one, minus_one)
+   levels = Where (is_bipolar, bipolar, rounded)
+   shifted = Sub (levels, zero_point)
+   y = Mul (shifted, scale)
+}
+"""
+
+
+class Quant(StandardOp):
+    """`qonnx.custom_op.general::Quant`; qonnx computes it in float32 whatever it is given."""
+
+    domain = "qonnx.custom_op.general"
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        scale, zero_point, bit_width = (np.asarray(p, dtype=np.float64) for p in node.constants[1:4] if p is not None)
+        k, narrow = bool(node.attributes["signed"]), bool(node.attributes.get("narrow", 0))
+        mode = _MODES.get(node.attributes.get("rounding_mode", "ROUND").upper())
+        width = int(bit_width.item()) if bit_width.size == 1 else 0
+        frac = -np.log2(scale.reshape(-1)[0])
+        simple = scale.size == 1 and frac == int(frac) and not zero_point.any() and width > 0 and (width > 1 or not k)
+        if not simple or mode is None or (narrow and not k):
+            return NodeProof((None,))
+        overflow = OverflowMode.SAT_SYM if narrow else OverflowMode.SAT
+        source = node.grids[0]
+        if source is not None and source.rounded:
+            raise PrecisionError(node.where, "quantizes a sum of quotients", fix="quantize directly after the average")
+        out = _quantized(source, k, width, int(frac), mode, overflow, len(node.shapes[0]) - 1)
+        if node.constants[0] is not None:  # weights: every element is its own interval
+            exact = Grid.of_constant(quant(node.constants[0], scale, zero_point, bit_width, **node.attributes))
+            return NodeProof((exact,), exact.bits)
+        return NodeProof((out,), max(out.bits, 0 if source is None else source.bits))
+
+    @classmethod
+    def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
+        names = "\n".join(
+            f'   name_{n} = Constant <value_string = "{n}"> () is_{n} = Equal (mode, name_{n})' for n in _ROUNDINGS
+        )
+        cases = [(f"is_{n}", text) for n, text in _ROUNDINGS.items()]
+        body = _BODY.replace("MODES", names)
+        body = body.replace("ROUND_SELECT", select("rounded", cases, "{out} = Round (limited)"))
+        return onnx.parser.parse_function(f'<domain: "{cls.domain}", opset_import: ["" : 19]>\n{body}')
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        source, out = node.grids[0], proof.outputs[0]
+        assert source is not None and out is not None
+        scale, bit_width = (float(np.ravel(node.constants[n])[0]) for n in (1, 3))
+        k, frac = int(node.attributes["signed"]), -int(np.log2(scale))
+        overflow = OverflowMode.SAT_SYM if node.attributes.get("narrow", 0) else OverflowMode.SAT
+        formats = tuple(np.array(v) for v in (k, int(bit_width) - frac - k, frac))
+        modes = _MODES[node.attributes.get("rounding_mode", "ROUND").upper()], overflow
+        return quantizer_call(node, source, (formats[0], formats[1], formats[2]), modes, out)
+
+
+def quant(x: Array, scale: Array, zero_point: Array, bit_width: Array, **attributes: Any) -> Array:
+    """NumPy reference of the whole operator, in float32 as qonnx has it."""
+    from qonnx.custom_op.general.intquant import int_quant
+
+    mode = attributes.get("rounding_mode", "ROUND")
+    signed, narrow = bool(attributes["signed"]), bool(attributes.get("narrow", 0))
+    result = int_quant(x, scale, zero_point, np.asarray(bit_width), signed, narrow, mode)
+    return np.asarray(result, dtype=np.float32)
+
+
+def _quantized(
+    source: Grid | None, k: bool, width: int, frac: int, mode: RoundingMode, overflow: OverflowMode, rank: int
+) -> Grid:
+    lo = np.full((1,) * rank, None) if source is None else source.lo
+    hi = lo if source is None else source.hi
+    pairs = []
+    for low, high in zip(lo.flat, hi.flat, strict=True):
+        limits = None
+        if source is not None:
+            unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
+            limits = (low * unit, high * unit)
+        pairs.append(quantized_limits(limits, int(k), width - frac - int(k), frac, mode, overflow))
+    first, last = (np.array([p[n] for p in pairs], dtype=object).reshape(lo.shape) for n in (0, 1))
+    return Grid(first, last, frac)

@@ -1,0 +1,37 @@
+"""ReduceMean over the image: global average pooling."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
+from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.standard._base import StandardOp
+from sparse_qonnx.standard.reduce_max import reduction_call, sample_axes
+
+
+class ReduceMean(StandardOp):
+    """Mean over sample axes; a count that is no power of two leaves its odd part as pending divisor."""
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        grid, axes = node.grids[0], sample_axes(node)
+        sample = node.shapes[0][1:]
+        if grid is None or axes is None or not all(isinstance(d, int) for d in sample):
+            return NodeProof((None,))
+        keep = bool(node.attributes.get("keepdims", 1))
+        whole = tuple(int(d) for d in sample if isinstance(d, int))
+        count = math.prod(whole[a] for a in axes)
+        lo, hi = (np.broadcast_to(a, whole).sum(axis=axes, keepdims=keep) for a in (grid.lo, grid.hi))
+        partial = max(
+            bits_of(np.broadcast_to(a, whole).sum(axis=axes)) for a in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0))
+        )
+        twos = (count & -count).bit_length() - 1
+        out = Grid(lo, hi, grid.frac + twos, grid.divisor * (count >> twos), grid.rounded or grid.divisor != 1)
+        return NodeProof((out,), max(partial, out.bits))
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        return reduction_call(node, proof, "AVERAGE")
