@@ -1,0 +1,69 @@
+"""Keras models (sparsepixels, HGQ2) to QONNX files. The only room that imports Keras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from onnx import ModelProto
+
+from sparse_qonnx.errors import ToolError
+from sparse_qonnx.files import write_model
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["export"]
+
+
+def export(
+    model: Any,
+    path: str | PathLike[str] | None = None,
+    input_precision: str | Mapping[str, str] | None = None,
+    *,
+    safe_mode: bool = True,
+    custom_objects: dict[str, Any] | None = None,
+) -> ModelProto:
+    """Export a trained Keras model to one ONNX file that computes exactly what the model computes at inference.
+
+    Args:
+        model: a Keras model in memory, functional or Sequential, or the path of a saved `.keras` file.
+        path: the file to write; None to get the model only. It appears complete or not at all.
+        input_precision: fixed-point type of the inputs, `ap_fixed<W,I>` or `ap_ufixed<W,I>`, or one by input name;
+            derived when None.
+        safe_mode: refuse saved models that carry Python code.
+        custom_objects: Keras classes and functions by name, for saved models that use more than sparsepixels and HGQ2.
+
+    Returns:
+        The ONNX model. Inputs and outputs are float32 `[batch, ...]`; every tensor is named after its Keras layer.
+
+    Raises:
+        UnsupportedLayerError: a layer, or a setting of it, that cannot be exported exactly.
+        PrecisionError: numbers that need more bits than float64 holds.
+        ModelFileError: a saved model that cannot be read.
+        OutputPathError: a path that cannot be written.
+        ToolError: Keras, HGQ2 or sparsepixels is not installed.
+    """
+    _require_keras()
+    from sparse_qonnx.export.loading import load_model
+    from sparse_qonnx.export.tracer import trace
+    from sparse_qonnx.passes import finalize
+
+    if isinstance(model, (str, os.PathLike)):
+        model = load_model(model, safe_mode=safe_mode, custom_objects=custom_objects)
+    result = finalize(trace(model).graph.build(), input_precision)
+    if path is not None:
+        write_model(result, path)
+    return result
+
+
+def _require_keras() -> None:
+    try:
+        import hgq  # noqa: F401
+        import keras  # noqa: F401
+        import sparsepixels  # noqa: F401
+    except ImportError as error:
+        raise ToolError(
+            "export", f"needs a package that is not installed ({error})", fix="pip install 'sparse-qonnx[keras]'"
+        ) from error

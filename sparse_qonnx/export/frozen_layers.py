@@ -1,0 +1,149 @@
+"""A Keras model computing as it is deployed.
+
+Frozen means: the learned budget and threshold select as the forward pass does at inference, with a mask of exact zeros
+and ones (sparsepixels' learned mask is `soft + (hard - soft)`, which is neither in floating point), nothing in the
+model is written to, and no loss is formed. Everything else is Keras's own code, in float32 or rebuilt in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_qonnx.export.handlers.input_reduce import budget, threshold
+from sparse_qonnx.export.loading import build_conv
+from sparse_qonnx.export.quantizers import to_numpy
+from sparse_qonnx.export.walk import Visit, walk
+
+Array = NDArray[Any]
+
+
+@contextmanager
+def default_dtype(dtype: str) -> Iterator[None]:
+    """Build layers in another floating-point type; Keras's settings are restored afterwards.
+
+    `set_floatx` alone does not do it: Keras keeps the default policy of the first layer it ever built.
+    """
+    import keras
+
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+
+
+class FrozenLayers:
+    """The layers of a model as deployed, each made when it is first called.
+
+    Args:
+        float64: rebuild the layers in float64. Weights are quantized in the model's own precision all the same, so
+            that both compute with the weights of the exported file.
+    """
+
+    def __init__(self, float64: bool = False) -> None:
+        self.float64 = float64
+        self._copies: dict[int, Any] = {}
+
+    def tensor(self, array: Array) -> Any:
+        """An array as a tensor of Keras's backend."""
+        import keras
+
+        return keras.ops.convert_to_tensor(array, dtype="float64" if self.float64 else "float32")
+
+    def call(self, visit: Visit) -> Any:
+        """The results of one call."""
+        if type(visit.operation).__name__ == "InputReduce":
+            return self._reduce(visit.operation, to_numpy(visit.args[0]))
+        layer = self._copy(visit) if self.float64 else visit.operation
+        return layer(*visit.args, **visit.kwargs)
+
+    def _reduce(self, layer: Any, image: Array) -> list[Any]:
+        """The selection of `InputReduce.call`; pixels that are not kept become 0 whatever they hold."""
+        active = image[..., 0] > np.asarray(threshold(layer), dtype=image.dtype)
+        rank = active.reshape(len(image), -1).cumsum(axis=1).reshape(active.shape)
+        keep = (active & (rank <= budget(layer)))[..., None]
+        return [self.tensor(np.where(keep, image, 0)), self.tensor(keep)]
+
+    def _copy(self, visit: Visit) -> Any:
+        import keras
+
+        layer = visit.operation
+        if not isinstance(layer, keras.Layer):
+            return layer
+        if id(layer) not in self._copies:
+            with default_dtype("float64"):
+                copy = _rebuilt(layer)
+                copy(*visit.args, **visit.kwargs)  # builds it
+            _share_weights(layer, copy)
+            self._copies[id(layer)] = copy
+        return self._copies[id(layer)]
+
+
+def _rebuilt(layer: Any) -> Any:
+    """The same layer, untrained, without a floating-point type of its own."""
+    config = _without_dtype(layer.get_config())
+    if type(layer).__name__ == "QConv2DSparse":
+        return build_conv(config)
+    return type(layer).from_config(config)
+
+
+def _without_dtype(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {key: _without_dtype(value) for key, value in config.items() if key != "dtype"}
+    return [_without_dtype(item) for item in config] if isinstance(config, list) else config
+
+
+def _share_weights(layer: Any, copy: Any) -> None:
+    """Copy the variables; quantize weights through the original's quantizers."""
+    for source, target in zip(layer.variables, copy.variables, strict=True):
+        target.assign(to_numpy(source))
+    for (name, source), (_, target) in zip(_weight_quantizers(layer), _weight_quantizers(copy), strict=True):
+        target.call = _Through(source, name)
+
+
+def _weight_quantizers(layer: Any) -> Iterator[tuple[str, Any]]:
+    for owner in layer._flatten_layers():
+        for name in ("_kq", "_bq"):
+            quantizer = getattr(owner, name, None)
+            if quantizer is not None:
+                yield name, quantizer
+
+
+class _Through:
+    """Computes with another layer, in that layer's floating-point type."""
+
+    def __init__(self, layer: Any, name: str) -> None:
+        self.layer = layer
+        self.__name__ = name
+
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        import keras
+
+        narrow = keras.ops.cast(inputs, self.layer.compute_dtype)
+        return keras.ops.cast(self.layer(narrow), inputs.dtype)
+
+
+class FrozenModel:
+    """A Keras model as deployed, callable on arrays.
+
+    Args:
+        model: functional or Sequential model.
+        float64: compute in float64.
+    """
+
+    def __init__(self, model: Any, float64: bool = False) -> None:
+        self.model = model
+        self.layers = FrozenLayers(float64)
+
+    def __call__(self, *inputs: Array) -> list[Array]:
+        """Outputs of the model as arrays, in its order; one array an input."""
+        outputs = walk(self.model, [self.layers.tensor(x) for x in inputs], self.layers.call)
+        return [to_numpy(value) for value in outputs]

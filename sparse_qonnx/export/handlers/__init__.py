@@ -1,0 +1,1 @@
+"""Handlers: one module a family of Keras layers, found by folder."""

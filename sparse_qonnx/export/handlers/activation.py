@@ -1,0 +1,66 @@
+"""Activations standing alone, and standalone quantizers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sparse_qonnx.export.activations import activation_steps, relu_steps
+from sparse_qonnx.export.call import LayerCall
+from sparse_qonnx.export.handlers.sparse_conv import masking_step
+from sparse_qonnx.export.quantizers import fills, quantizer_steps
+from sparse_qonnx.export.registry import handler
+from sparse_qonnx.export.values import DenseValue, SparseValue, Tensor
+
+
+def _input(call: LayerCall) -> Tensor:
+    """The input of an elementwise layer; its result is no input image any more."""
+    value = call.single()
+    return replace(call.fixed(value), is_input=False) if isinstance(value, DenseValue) else value
+
+
+@handler("keras.layers.ReLU")
+def relu(call: LayerCall) -> Tensor:
+    """ReLU with max_value, negative_slope and threshold."""
+    layer = call.layer
+    slope, limit = float(layer.negative_slope or 0.0), layer.max_value
+    steps = relu_steps(call, slope, None if limit is None else float(limit), float(layer.threshold or 0.0))
+    return call.chain(_input(call), steps)
+
+
+@handler("keras.layers.LeakyReLU")
+def leaky_relu(call: LayerCall) -> Tensor:
+    """LeakyReLU."""
+    return call.chain(_input(call), relu_steps(call, float(call.layer.negative_slope), None, 0.0))
+
+
+@handler("keras.layers.Activation")
+def activation(call: LayerCall) -> Tensor:
+    """Activation(name)."""
+    return call.chain(_input(call), activation_steps(call, call.layer.activation))
+
+
+@handler("keras.layers.Softmax")
+def softmax(call: LayerCall) -> Tensor:
+    """Softmax over the last axis."""
+    import keras
+
+    value = call.dense()
+    rank = len(value.shape) + 1
+    axis = call.layer.axis
+    call.require("axis", axis, [-1, rank - 1, [-1], (-1,)], "the head works on the last axis", "axis=-1")
+    return call.chain(call.fixed(value), activation_steps(call, keras.activations.softmax))
+
+
+@handler("hgq.quantizer.Quantizer")
+def quantizer(call: LayerCall) -> Tensor:
+    """A standalone Quantizer; an input image stays one, so that InputReduce may follow."""
+    value = call.single()
+    if isinstance(value, DenseValue):
+        return call.chain(call.fixed(value), quantizer_steps(call, call.layer, "quantizer", len(value.shape)))
+    steps = quantizer_steps(call, call.layer, "quantizer", 3)
+    if not fills(call.layer):
+        return call.chain(value, steps)
+    steps.append(masking_step(call, "masked", value.channels))
+    result = call.chain(value, steps)
+    assert isinstance(result, SparseValue)
+    return replace(result, filled_by=call.name)

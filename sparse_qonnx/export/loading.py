@@ -1,0 +1,133 @@
+"""Models on disk: what `keras.models.load_model` cannot do with sparsepixels.
+
+sparsepixels' layers are not registered with Keras, and `QConv2DSparse.get_config` stores `use_bias` and `activation`
+twice: in the configuration of the convolution it wraps and beside it. `QConv2DSparse.from_config` then passes both to
+the constructor, which fails, and it hands over quantizer configurations as plain dictionaries. The stand-in below reads
+such files as they are; newer ones with the duplicates removed are read the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sparse_qonnx.errors import ModelFileError, SparseQonnxError
+
+_LAYERS = ("InputReduce", "RemoveDilatedPixels", "AveragePooling2DSparse", "MaxPooling2DSparse")
+
+
+def build_conv(config: dict[str, Any]) -> Any:
+    """A `QConv2DSparse` from the configuration that its `get_config` writes.
+
+    Args:
+        config: configuration, with Keras objects serialized or alive.
+    """
+    import keras
+    from sparsepixels.layers import QConv2DSparse
+
+    config = dict(config)
+    arguments = dict(keras.saving.deserialize_keras_object(dict(config.pop("conv_config"))))
+    arguments["name"] = config.get("name", arguments.get("name"))
+    bq_conf = config.get("bq_conf")
+    layer = QConv2DSparse(
+        **{
+            **arguments,
+            "use_bias": config.get("use_bias", True),
+            "bq_conf": keras.saving.deserialize_keras_object(bq_conf) if isinstance(bq_conf, dict) else bq_conf,
+            "activation": config.get("activation"),
+        }
+    )
+    layer.trainable = config.get("trainable", True)
+    return layer
+
+
+def sparse_objects() -> dict[str, Any]:
+    """The layers of sparsepixels by the names saved models use, for `custom_objects`."""
+    from sparsepixels import layers
+
+    class QConv2DSparse:
+        """Stands in for the class while a configuration is read."""
+
+        from_config = staticmethod(build_conv)
+
+    return {"QConv2DSparse": QConv2DSparse, **{name: getattr(layers, name) for name in _LAYERS}}
+
+
+def load_model(
+    path: str | os.PathLike[str], *, safe_mode: bool = True, custom_objects: dict[str, Any] | None = None
+) -> Any:
+    """Load a `.keras` file, today's broken sparsepixels serialization included.
+
+    Args:
+        path: file written by `model.save("….keras")`.
+        safe_mode: Keras's safe mode: refuse files that carry Python code (lambda functions).
+        custom_objects: further classes and functions by name.
+
+    Returns:
+        The Keras model, not compiled.
+
+    Raises:
+        ModelFileError: a file that is missing, not a Keras archive, or not readable by the installed packages.
+    """
+    import hgq.layers  # noqa: F401  # registers HGQ2's classes
+    import keras
+
+    file = Path(path)
+    where = f"file {str(path)!r}"
+    if not file.is_file():
+        raise ModelFileError(where, "does not exist", fix="check the path")
+    if file.suffix != ".keras" or not zipfile.is_zipfile(file):
+        raise ModelFileError(
+            where,
+            "is not a Keras archive",
+            allowed="a .keras file, as model.save('name.keras') writes it",
+            fix="save the model in that format; for a .weights.h5 file give the function that builds the model",
+        )
+    objects = {**sparse_objects(), **(custom_objects or {})}
+    return _reading(
+        where, lambda: keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=safe_mode)
+    )
+
+
+def load_weights(build: Callable[[], Any], path: str | os.PathLike[str]) -> Any:
+    """Build a model and load a `.weights.h5` file into it.
+
+    Args:
+        build: function without arguments that returns the untrained model.
+        path: file written by `model.save_weights("….weights.h5")`.
+
+    Raises:
+        ModelFileError: a file that is missing, damaged, or made by another model.
+    """
+    where = f"file {str(path)!r}"
+    if not Path(path).is_file():
+        raise ModelFileError(where, "does not exist", fix="check the path")
+    model = build()
+    _reading(where, lambda: model.load_weights(os.fspath(path)))
+    return model
+
+
+def _reading(where: str, read: Callable[[], Any]) -> Any:
+    """Run a reader of Keras's; whatever it raises becomes one line."""
+    try:
+        return read()
+    except SparseQonnxError:
+        raise
+    except Exception as error:
+        fix = _TRUST if "safe_mode" in str(error) else _CHECK
+        raise ModelFileError(where, f"Keras cannot read it: {_reason(error)}", fix=fix) from error
+
+
+_TRUST = "pass safe_mode=False if you trust its author"
+_CHECK = "check that the file is whole and was saved with the installed versions; name other classes in custom_objects"
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause: Keras wraps it in the configuration of every layer around it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if line.startswith("Exception encountered")]
+    reason = [*lines[:1], *causes][-1] if lines else type(error).__name__
+    return reason.removeprefix("Exception encountered: ")[:300]

@@ -1,0 +1,57 @@
+"""Which function exports which Keras class: filled by the modules in `handlers/`, found by folder."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparse_qonnx.export.call import LayerCall
+    from sparse_qonnx.export.values import Value
+
+Handler = Callable[["LayerCall"], "Value | tuple[Value, ...]"]
+
+_HANDLERS: dict[str, Handler] = {}
+
+
+def handler(*classes: str) -> Callable[[Handler], Handler]:
+    """Register the decorated function for Keras classes given by dotted name, `keras.layers.ReLU`.
+
+    Only exactly these classes are served: a subclass may compute something else.
+    """
+
+    def register(function: Handler) -> Handler:
+        for name in classes:
+            _HANDLERS[name] = function
+        return function
+
+    return register
+
+
+@cache
+def registered() -> dict[str, Handler]:
+    """All handlers by dotted name of the class they serve, in alphabetical order."""
+    from sparse_qonnx.export import handlers
+
+    for module in pkgutil.iter_modules(handlers.__path__):
+        importlib.import_module(f"{handlers.__name__}.{module.name}")
+    return dict(sorted(_HANDLERS.items()))
+
+
+@cache
+def _by_class() -> dict[type[Any], Handler]:
+    found: dict[type[Any], Handler] = {}
+    for name, function in registered().items():
+        module, _, attribute = name.rpartition(".")
+        cls = getattr(importlib.import_module(module), attribute, None)
+        if cls is not None:  # a class that this release of Keras or HGQ2 does not have yet, or no longer has
+            found[cls] = function
+    return found
+
+
+def find_handler(cls: type[Any]) -> Handler | None:
+    """The function that exports layers of this class, None where there is none."""
+    return _by_class().get(cls)
