@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +22,7 @@ class Add(StandardOp):
         a, b = node.grids
         if a is None or b is None:
             return NodeProof((None,))
-        out = add(*(_as_sample(node, n, g) for n, g in enumerate((a, b))))
+        out = add(*(as_sample(node, n, g) for n, g in enumerate((a, b))))
         return NodeProof((out,), max(*(g.bits for g in common_grid(a, b)), out.bits))
 
     @classmethod
@@ -29,7 +31,7 @@ class Add(StandardOp):
         assert out is not None
         shape = sample_shape(node.output_shapes[0])
         data = [n for n, constant in enumerate(node.constants) if constant is None]
-        grids = [_as_sample(node, n, g) for n, g in enumerate(node.grids) if g is not None]
+        grids = [as_sample(node, n, g) for n, g in enumerate(node.grids) if g is not None]
         if any(sample_shape(node.shapes[n]) != shape for n in data):
             raise UnsupportedNodeError(
                 node.where,
@@ -54,7 +56,7 @@ class Add(StandardOp):
         return HlsCall("add", (data[0],), {**config, **scale}, (HlsTable("addends", row, addend.frac),), "add_row")
 
 
-def _as_sample(node: NodeContext, position: int, grid: Grid) -> Grid:
+def as_sample(node: NodeContext, position: int, grid: Grid) -> Grid:
     """Limits of a constant operand at the rank of one sample."""
     if node.constants[position] is None:
         return grid
@@ -62,3 +64,17 @@ def _as_sample(node: NodeContext, position: int, grid: Grid) -> Grid:
     shape = grid.lo.shape[-rank:] if rank else ()
     shape = (1,) * (rank - len(shape)) + shape
     return grid.with_limits(grid.lo.reshape(shape), grid.hi.reshape(shape))
+
+
+def extremum(node: NodeContext, pick: Callable[[Any, Any], Any]) -> NodeProof:
+    """Grid of the elementwise maximum or minimum of all inputs; exact with divisors pending, as it only selects."""
+    grids = [as_sample(node, n, g) for n, g in enumerate(node.grids) if g is not None]
+    if not grids or len(grids) != len(node.grids):
+        return NodeProof((None,))
+    out = grids[0]
+    bits = out.bits
+    for grid in grids[1:]:
+        a, b = common_grid(out, grid)
+        out = Grid(pick(a.lo, b.lo), pick(a.hi, b.hi), a.frac, a.divisor, a.rounded or b.rounded)
+        bits = max(bits, a.bits, b.bits)
+    return NodeProof((out,), bits)

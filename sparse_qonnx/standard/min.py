@@ -1,0 +1,17 @@
+"""Min of several tensors, element by element."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.standard._base import StandardOp
+from sparse_qonnx.standard.add import extremum
+
+
+class Min(StandardOp):
+    """Elementwise minimum."""
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        return extremum(node, np.minimum)

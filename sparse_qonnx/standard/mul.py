@@ -1,0 +1,26 @@
+"""Mul by a constant, or of two tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
+from sparse_qonnx.standard._base import StandardOp
+from sparse_qonnx.standard.add import as_sample
+
+
+class Mul(StandardOp):
+    """Elementwise product; fractional bits and divisors add up."""
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        a, b = node.grids
+        if a is None or b is None:
+            return NodeProof((None,))
+        a, b = (as_sample(node, n, g) for n, g in enumerate((a, b)))
+        corners = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
+        lo, hi = (np.array(f.reduce(np.broadcast_arrays(*corners))) for f in (np.minimum, np.maximum))
+        exact_factor = all(g.divisor == 1 for g in (a, b))
+        rounded = a.rounded or b.rounded or not exact_factor
+        out = Grid(lo, hi, a.frac + b.frac, a.divisor * b.divisor, rounded)
+        return NodeProof((out,), max(a.bits, b.bits, bits_of(lo, hi)))

@@ -1,0 +1,21 @@
+"""Transpose that keeps the batch first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.standard._base import StandardOp
+
+
+class Transpose(StandardOp):
+    """Permuted axes; the limits follow."""
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        grid, rank = node.grids[0], len(node.shapes[0])
+        order = tuple(node.attributes.get("perm", range(rank)[::-1]))
+        if grid is None or node.constants[0] is not None or order[0] != 0:
+            return NodeProof((None,))
+        within = tuple(axis - 1 for axis in order[1:])
+        return NodeProof((grid.with_limits(np.transpose(grid.lo, within), np.transpose(grid.hi, within)),), grid.bits)
