@@ -47,7 +47,7 @@ def reference_outputs(
     frozen = FrozenLayers(float64)
     parts: dict[str, list[Array]] = {}
     for start in range(0, max(len(arrays[0]), 1), batch):
-        for name, value in _run(model, traced, frozen, [a[start : start + batch] for a in arrays]):
+        for name, value in _run(model, traced, frozen, [a[start : start + batch] for a in arrays]).items():
             if tensors is None or name in tensors:
                 parts.setdefault(name, []).append(value)
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
@@ -67,18 +67,18 @@ def _check_inputs(traced: Trace, x: Array | Sequence[Array]) -> list[Array]:
     return arrays
 
 
-def _run(model: Any, traced: Trace, frozen: FrozenLayers, arrays: Sequence[Array]) -> list[tuple[str, Array]]:
+def _run(model: Any, traced: Trace, frozen: FrozenLayers, arrays: Sequence[Array]) -> dict[str, Array]:
     """One batch: the walk of the trace once more, with arrays."""
     from keras import tree
 
     symbolic = iter(traced.visits)
     slots: dict[Coordinates, Array] = {}
-    results: list[tuple[str, Array]] = []
+    results: dict[str, Array] = {}
 
     def visit(event: Visit) -> Any:
         outputs = frozen.call(event)
         pairs = list(zip(next(symbolic), map(to_numpy, tree.flatten(outputs)), strict=True))
-        results.extend(_exported(pairs, slots))
+        results.update(_exported(pairs, slots))  # a layer that does nothing repeats its input
         return outputs
 
     walk(model, [frozen.tensor(a) for a in arrays], visit)

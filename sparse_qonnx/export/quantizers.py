@@ -89,8 +89,9 @@ def read_format(quantizer: Any, where: str) -> Format | None:
         kind = type(internal.bw_mapper).__name__
         raise UnsupportedLayerError(where, f"bw_mapper={kind}", allowed="HGQ2's DefaultBitwidthMapper", fix="remove it")
     signed, integer, fractional = (_sample(to_numpy(p), where) for p in internal.kif)
-    if not all(np.isfinite(p).all() for p in (signed, integer, fractional)):
-        raise PrecisionError(where, "a trained bit width is not finite", fix="restore an earlier checkpoint")
+    if not all(np.isfinite(p).all() for p in (signed, integer, fractional)) or not np.isin(signed, (0, 1)).all():
+        problem = "a trained bit width is not finite, or a sign flag neither 0 nor 1"
+        raise PrecisionError(where, problem, fix="restore an earlier checkpoint")
     shift = _scaler_shift(quantizer, where)
     overflow = OverflowMode(internal.overflow_mode.upper())
     rounding = RoundingMode(internal.round_mode.upper().removeprefix("S_"))
