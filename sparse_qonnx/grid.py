@@ -7,7 +7,7 @@ are Python integers held per channel (or per element), so the proof itself can n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -34,12 +34,21 @@ def bits_of(*arrays: Array) -> int:
 
 
 @dataclass(frozen=True)
+class Occupancy:
+    """At most `pixels` groups of `channels` consecutive elements (row-major) are not 0: a scattered feature map."""
+
+    pixels: int
+    channels: int
+
+
+@dataclass(frozen=True)
 class Grid:
     """Where the elements of a tensor can lie: `m * 2**-frac / divisor` with lo <= m <= hi.
 
     `lo` and `hi` have the rank of one sample of the tensor (`[1, C]` for features `[B, N, C]`) and broadcast against
     it. `rounded` marks a tensor whose floating-point value is only near `m * 2**-frac / divisor` because sums of
-    quotients were formed; firmware holds it exactly, a later quantizer could disagree on a tie.
+    quotients were formed; firmware holds it exactly, a later quantizer could disagree on a tie. `occupancy` is known
+    for dense images of sparse maps, until an operator that does not keep zeros.
     """
 
     lo: Array
@@ -47,6 +56,7 @@ class Grid:
     frac: int
     divisor: int = 1
     rounded: bool = False
+    occupancy: Occupancy | None = None
 
     @classmethod
     def of_type(cls, kind: FixedPointType, rank: int) -> Grid:
@@ -118,6 +128,10 @@ class Grid:
         """The same grid with other limits."""
         return Grid(lo, hi, self.frac, self.divisor, self.rounded if rounded is None else rounded)
 
+    def occupied(self, occupancy: Occupancy | None) -> Grid:
+        """The same grid with that occupancy: for operators that map 0 to 0 and keep the order of the elements."""
+        return replace(self, occupancy=occupancy)
+
     def with_zero(self) -> Grid:
         """The grid of the values and 0 (empty slots and inactive pixels hold 0)."""
         return self.with_limits(np.minimum(self.lo, 0), np.maximum(self.hi, 0))
@@ -128,7 +142,7 @@ class Grid:
         def to(a: Array) -> Array:
             return a.reshape((1,) * len(shape)) if a.size == 1 else np.broadcast_to(a, tuple(source)).reshape(shape)
 
-        return self.with_limits(to(self.lo), to(self.hi))
+        return self.with_limits(to(self.lo), to(self.hi)).occupied(self.occupancy)
 
     def envelope(self) -> Grid:
         """One interval for all elements."""
@@ -158,7 +172,7 @@ def union(a: Grid, b: Grid) -> Grid:
 
 def relu(a: Grid) -> Grid:
     """Grid of max(a, 0)."""
-    return a.with_limits(np.maximum(a.lo, 0), np.maximum(a.hi, 0))
+    return a.with_limits(np.maximum(a.lo, 0), np.maximum(a.hi, 0)).occupied(a.occupancy)
 
 
 def products(x: Grid, weights: Array) -> tuple[Array, Array]:
@@ -179,8 +193,14 @@ class Dot:
 def dot(x: Grid, weights: Array) -> Dot:
     """Limits of `x @ weights` for x `[..., K]` and integer weights `[K, F]`."""
     lo_k, hi_k = products(Grid(x.lo[..., None], x.hi[..., None], 0), weights)
-    partial = max(bound(np.minimum(lo_k, 0).sum(axis=-2)), bound(np.maximum(hi_k, 0).sum(axis=-2)))
-    return Dot(lo_k.sum(axis=-2), hi_k.sum(axis=-2), partial)
+    least, most = np.minimum(lo_k, 0), np.maximum(hi_k, 0)
+    if x.occupancy is not None and x.lo.ndim == 1:
+        # any element may be 0, and only so many pixels are not: the most extreme ones
+        by_pixel = (-1, x.occupancy.channels, weights.shape[1])
+        low = np.sort(least.reshape(by_pixel).sum(axis=1), axis=0)[: x.occupancy.pixels].sum(axis=0)
+        high = -np.sort(-most.reshape(by_pixel).sum(axis=1), axis=0)[: x.occupancy.pixels].sum(axis=0)
+        return Dot(low, high, max(bound(low), bound(high)))
+    return Dot(lo_k.sum(axis=-2), hi_k.sum(axis=-2), max(bound(least.sum(axis=-2)), bound(most.sum(axis=-2))))
 
 
 def bound(a: Array) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode, quantize
-from sparse_qonnx.grid import Grid, add, dot, quantized_limits, relu, round_fraction
+from sparse_qonnx.grid import Grid, Occupancy, add, dot, quantized_limits, relu, round_fraction
+from strategies import seeds
 
 steps = st.integers(-200, 200)
 
@@ -77,6 +79,25 @@ def test_dot_holds_every_sum_and_partial_sum(limits: list[tuple[int, int]], seed
     assert (sums >= result.lo).all() and (sums <= result.hi).all()
     partial = np.cumsum(x[:, :, None] * weights, axis=1)
     assert max(abs(int(v)) for v in partial.flat) <= result.partial
+
+
+@given(st.integers(1, 3), st.integers(1, 2), seeds)
+def test_dot_of_a_scattered_map_counts_only_its_pixels(pixels: int, channels: int, seed: int) -> None:
+    """Tight: some map with that many pixels reaches each limit."""
+    rng = np.random.default_rng(seed)
+    k = 4 * channels
+    lo, hi = np.full(k, -3, dtype=object), np.full(k, 5, dtype=object)
+    weights = rng.integers(-9, 10, (k, 2)).astype(object)
+    result = dot(Grid(lo, hi, 0, occupancy=Occupancy(pixels, channels)), weights)
+    reached = []
+    for chosen in combinations(range(4), min(pixels, 4)):
+        members = np.repeat(np.isin(np.arange(4), chosen), channels)
+        extremes = [np.where(weights * side < 0, -3, 5) * members[:, None] for side in (1, -1)]
+        reached.append([(e * weights).sum(axis=0) for e in extremes])
+    sums = np.array(reached, dtype=object)
+    assert (sums[:, 0].max(axis=0) == result.hi).all()
+    assert (sums[:, 1].min(axis=0) == result.lo).all()
+    assert result.partial <= dot(Grid(np.minimum(lo, 0), np.maximum(hi, 0), 0), weights).partial
 
 
 def test_sums_of_quotients_are_marked() -> None:

@@ -235,6 +235,7 @@ class FixedPointQuant(SparseOp):
         if not at_pixels:
             k, i, f = (_of_one_sample(p, rank) for p in (k, i, f))
         out = _quantized_grid(source, (k, i, f), rounding, overflow, rank, at_pixels)
+        out = out.occupied(None if source is None else source.occupancy)
         return NodeProof((out,), _bits_on_the_way(source, i, k, f, overflow, out))
 
     @classmethod

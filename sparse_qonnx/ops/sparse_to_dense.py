@@ -9,7 +9,7 @@ import numpy as np
 from onnx import FunctionProto, NodeProto
 
 from sparse_qonnx.errors import InputDataError
-from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.grid import NodeContext, NodeProof, Occupancy
 from sparse_qonnx.hlscall import HlsCall, sample_shape
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
 
@@ -86,7 +86,9 @@ class SparseToDense(SparseOp):
         grid = node.grids[0]
         if grid is None:
             return NodeProof((None,))
-        image = grid.with_limits(grid.lo[None], grid.hi[None]).with_zero()
+        n, channels = node.shapes[0][1:]
+        assert isinstance(n, int) and isinstance(channels, int)
+        image = grid.with_limits(grid.lo[None], grid.hi[None]).with_zero().occupied(Occupancy(n, channels))
         return NodeProof((image,), image.bits)
 
     @classmethod

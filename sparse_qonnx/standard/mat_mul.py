@@ -22,7 +22,9 @@ class MatMul(StandardOp):
         sample = tuple(int(d) for d in node.shapes[0][1:] if isinstance(d, int))
         last = (*(1,) * (len(sample) - 1), sample[-1])
         shape = x.lo.shape if x.lo.shape[-1] == sample[-1] else last
-        sums = dot(x.with_limits(np.broadcast_to(x.lo, shape), np.broadcast_to(x.hi, shape)), weights.lo)
+        sums = dot(
+            x.with_limits(np.broadcast_to(x.lo, shape), np.broadcast_to(x.hi, shape)).occupied(x.occupancy), weights.lo
+        )
         out = Grid(sums.lo, sums.hi, x.frac + weights.frac, x.divisor, x.rounded or x.divisor != 1)
         return NodeProof((out,), max(sums.partial.bit_length(), x.bits, weights.bits))
 

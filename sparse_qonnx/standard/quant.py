@@ -109,7 +109,9 @@ class Quant(StandardOp):
         if node.constants[0] is not None:  # weights: every element is its own interval
             exact = Grid.of_constant(quant(node.constants[0], scale, zero_point, bit_width, **node.attributes))
             return NodeProof((exact,), exact.bits)
-        return NodeProof((out,), max(out.bits, 0 if source is None else source.bits))
+        if source is None:
+            return NodeProof((out,), out.bits)
+        return NodeProof((out.occupied(source.occupancy),), max(out.bits, source.bits))
 
     @classmethod
     def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
