@@ -1,0 +1,10 @@
+#ifndef SPARSE_QONNX_COMMON_POOLING_H_
+#define SPARSE_QONNX_COMMON_POOLING_H_
+
+namespace sparse_qonnx {
+
+enum class pooling { AVERAGE, MAX };
+
+}  // namespace sparse_qonnx
+
+#endif  // SPARSE_QONNX_COMMON_POOLING_H_

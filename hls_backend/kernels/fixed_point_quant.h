@@ -1,0 +1,102 @@
+#ifndef SPARSE_QONNX_FIXED_POINT_QUANT_H_
+#define SPARSE_QONNX_FIXED_POINT_QUANT_H_
+
+#include "common/number.h"
+#include "common/rounding.h"
+
+namespace sparse_qonnx {
+
+// Fixed-point quantizers, in integers.
+//
+// An input is n * 2^-fraction / divisor. Per format the generator gives
+//   width   k + i + f, the bits of the output with its sign; 0 makes it 0
+//   shift   bits that fall off: output = round(n * 2^up_shift / (divisor * 2^shift)), a multiple of 2^-f
+//   sign    whether negative outputs exist
+// and CONFIG_T holds
+//   rounding_mode, overflow_mode
+//   up_shift        bits by which n is widened so that no format needs a left shift before it rounds
+//   align           bits of shift above which an output, on the grid of 2^-f, has to move left onto out_T's grid
+//   max_width       the largest width
+//   divisor, multiplier, multiplier_shift   see divide(); 1, 1, 0 without a pending divisor
+//
+// A 0 quantizes to 0 in every mode, so empty slots stay 0 by themselves.
+
+// One value. `shift` and `width` are constants after unrolling, or table entries.
+template <class in_T, class out_T, typename CONFIG_T, class shift_T, class width_T>
+out_T quantize(const in_T& value, const shift_T& shift, const width_T& width, const bool is_signed) {
+#pragma HLS INLINE
+    static const int n_bits = number_traits<in_T>::width + 1 + CONFIG_T::up_shift;
+    static const int format_bits = CONFIG_T::max_width + 1;
+    static const int work_bits = larger<n_bits, format_bits>::value + 1;  // one more: rounding up
+    static const int out_bits = larger<work_bits, number_traits<out_T>::width>::value + 1;
+    static_assert(CONFIG_T::divisor >= 1, "fixed_point_quant: a pending divisor is 1 or more");
+
+    const ap_int<work_bits> n = ap_int<work_bits>(to_raw(value)) << CONFIG_T::up_shift;
+    const quotient<work_bits> q = divide<CONFIG_T>(n, shift);
+    const ap_int<work_bits> rounded = round<CONFIG_T::rounding_mode>(q);
+    const ap_int<work_bits> fitted = wrap_or_saturate<CONFIG_T::overflow_mode>(rounded, q, width, is_signed);
+    const ap_int<out_bits> aligned = ap_int<out_bits>(fitted) << (int(shift) - CONFIG_T::align);
+    return from_raw<out_T>(width == 0 ? ap_int<out_bits>(0) : aligned);
+}
+
+// One format for all values: data[n] -> result[n].
+// CONFIG_T adds n_values, and the format as constants: shift, width, is_signed.
+template <class in_T, class out_T, typename CONFIG_T>
+void fixed_point_quant(const in_T data[CONFIG_T::n_values], out_T result[CONFIG_T::n_values]) {
+#pragma HLS PIPELINE
+    for (unsigned i = 0; i < CONFIG_T::n_values; i++) {
+#pragma HLS UNROLL
+        result[i] = quantize<in_T, out_T, CONFIG_T>(data[i], int(CONFIG_T::shift), int(CONFIG_T::width),
+                                                    bool(CONFIG_T::is_signed));
+    }
+}
+
+// One format per channel: data[n_rows, n_channels] -> result, formats[n_channels].
+template <class in_T, class out_T, typename CONFIG_T, class shift_T, class width_T, class sign_T>
+void fixed_point_quant_by_channel(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_channels],
+                                  out_T result[CONFIG_T::n_rows * CONFIG_T::n_channels],
+                                  const shift_T shift[CONFIG_T::n_channels], const width_T width[CONFIG_T::n_channels],
+                                  const sign_T is_signed[CONFIG_T::n_channels]) {
+#pragma HLS PIPELINE
+    for (unsigned row = 0; row < CONFIG_T::n_rows; row++) {
+#pragma HLS UNROLL
+        for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
+#pragma HLS UNROLL
+            const unsigned i = row * CONFIG_T::n_channels + c;
+            result[i] = quantize<in_T, out_T, CONFIG_T>(data[i], shift[c], width[c], is_signed[c] != 0);
+        }
+    }
+}
+
+// One format per pixel of the image: features[n_slots, n_channels] at coords[n_slots, 2] -> result.
+// The maps are [map_height, map_width, map_channels], each dimension the image's or 1, read at (row - 1, column - 1).
+// Empty slots give 0, whatever pixel (0, 0) says.
+template <class in_T, class coord_T, class out_T, typename CONFIG_T, class shift_T, class width_T, class sign_T>
+void fixed_point_quant_by_pixel(
+    const in_T features[CONFIG_T::n_slots * CONFIG_T::n_channels], const coord_T coords[2 * CONFIG_T::n_slots],
+    out_T result[CONFIG_T::n_slots * CONFIG_T::n_channels],
+    const shift_T shift[CONFIG_T::map_height * CONFIG_T::map_width * CONFIG_T::map_channels],
+    const width_T width[CONFIG_T::map_height * CONFIG_T::map_width * CONFIG_T::map_channels],
+    const sign_T is_signed[CONFIG_T::map_height * CONFIG_T::map_width * CONFIG_T::map_channels]) {
+    static_assert(CONFIG_T::map_channels == 1 || CONFIG_T::map_channels == CONFIG_T::n_channels,
+                  "fixed_point_quant_by_pixel: a map has one channel or as many as the features");
+    for (unsigned slot = 0; slot < CONFIG_T::n_slots; slot++) {
+// One slot per cycle: the maps are ROMs, and every slot read at once would be a copy of them.
+#pragma HLS PIPELINE II = 1
+        const bool is_active = coords[2 * slot] != 0;
+        const unsigned row = !is_active || CONFIG_T::map_height == 1 ? 0 : unsigned(coords[2 * slot]) - 1;
+        const unsigned column = !is_active || CONFIG_T::map_width == 1 ? 0 : unsigned(coords[2 * slot + 1]) - 1;
+        for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
+#pragma HLS UNROLL
+            const unsigned i = slot * CONFIG_T::n_channels + c;
+            const unsigned at =
+                (row * CONFIG_T::map_width + column) * CONFIG_T::map_channels + (CONFIG_T::map_channels == 1 ? 0 : c);
+            const out_T value = quantize<in_T, out_T, CONFIG_T>(features[i], shift[at], width[at], is_signed[at] != 0);
+            result[i] = is_active ? value : out_T(0);
+        }
+    }
+}
+
+}  // namespace sparse_qonnx
+
+#endif  // SPARSE_QONNX_FIXED_POINT_QUANT_H_

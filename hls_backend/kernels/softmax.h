@@ -1,0 +1,65 @@
+#ifndef SPARSE_QONNX_SOFTMAX_H_
+#define SPARSE_QONNX_SOFTMAX_H_
+
+#include "common/number.h"
+
+namespace sparse_qonnx {
+
+// exp(x) / sum(exp(x)) from tables: data [n_rows, n_columns] -> result, over each row.
+//
+// With d = max(x) - x, rounded to 2^drop_bits steps of in_T, exp(-d) is the product of a coarse and a fine table, read
+// with the high and the low bits of d; beyond the coarse table it is 0. The sum lies between 1 and n_columns; its
+// reciprocal is read from a table with entry t at 1 + t * 2^inverse_shift steps of exp_t, rounded to the nearest entry.
+//
+// CONFIG_T: n_rows, n_columns, drop_bits, fine_bits, coarse_size, inverse_size, inverse_shift, exp_t.
+template <class in_T, class out_T, typename CONFIG_T, class coarse_T, class fine_T, class inverse_T>
+void softmax(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_columns],
+             out_T result[CONFIG_T::n_rows * CONFIG_T::n_columns], const coarse_T coarse_table[CONFIG_T::coarse_size],
+             const fine_T fine_table[1 << CONFIG_T::fine_bits], const inverse_T inverse_table[CONFIG_T::inverse_size]) {
+    static const int width = number_traits<in_T>::width + 1;
+    typedef typename CONFIG_T::exp_t exp_t;
+    static const int exp_fraction = number_traits<exp_t>::fraction;
+    typedef ap_uint<width> distance_t;
+    // n_columns exponentials of at most 1, as integers on the grid of the exp table.
+    typedef ap_uint<exp_fraction + 1 + bits_for<CONFIG_T::n_columns>::value> sum_t;
+    static_assert(CONFIG_T::coarse_size >= 1 && CONFIG_T::inverse_size >= 1, "softmax: a table is empty");
+
+    for (unsigned row = 0; row < CONFIG_T::n_rows; row++) {
+#pragma HLS PIPELINE
+        const unsigned first = row * CONFIG_T::n_columns;
+        in_T largest = data[first];
+        for (unsigned i = 1; i < CONFIG_T::n_columns; i++) {
+#pragma HLS UNROLL
+            if (largest < data[first + i]) largest = data[first + i];
+        }
+        exp_t exponentials[CONFIG_T::n_columns];
+#pragma HLS ARRAY_PARTITION variable = exponentials complete
+        sum_t sum = 0;
+        for (unsigned i = 0; i < CONFIG_T::n_columns; i++) {
+#pragma HLS UNROLL
+            const distance_t distance = ap_int<width>(to_raw(largest)) - ap_int<width>(to_raw(data[first + i]));
+            const distance_t half = (distance_t(1) << CONFIG_T::drop_bits) >> 1;
+            const distance_t nearest = (distance + half) >> CONFIG_T::drop_bits;
+            const unsigned fine = unsigned(nearest) & ((1u << CONFIG_T::fine_bits) - 1);
+            const distance_t coarse = nearest >> CONFIG_T::fine_bits;
+            const bool is_in_table = coarse < CONFIG_T::coarse_size;
+            exponentials[i] = 0;
+            if (is_in_table) exponentials[i] = coarse_table[unsigned(coarse)] * fine_table[fine];
+            sum += to_raw(exponentials[i]);
+        }
+        const sum_t one = sum_t(1) << exp_fraction;
+        const sum_t above_one = sum > one ? sum_t(sum - one) : sum_t(0);
+        const sum_t half = (sum_t(1) << CONFIG_T::inverse_shift) >> 1;
+        const sum_t entry = (above_one + half) >> CONFIG_T::inverse_shift;
+        const unsigned index = entry < CONFIG_T::inverse_size ? unsigned(entry) : CONFIG_T::inverse_size - 1;
+        const inverse_T inverse = inverse_table[index];
+        for (unsigned i = 0; i < CONFIG_T::n_columns; i++) {
+#pragma HLS UNROLL
+            result[first + i] = exponentials[i] * inverse;
+        }
+    }
+}
+
+}  // namespace sparse_qonnx
+
+#endif  // SPARSE_QONNX_SOFTMAX_H_
