@@ -1,8 +1,8 @@
 """What an operator says about its hardware: which kernel, with which configuration and constants.
 
 A declaration only, neutral between operators and generator: operators build it, `sparse_qonnx.hls` turns it into C++.
-Arguments of a kernel are always its data inputs, its outputs, then its tables, in this order; its template arguments are
-the types of the first two and the configuration.
+Arguments of a kernel are always its data inputs, its outputs, then its tables, in this order; its template arguments
+are the types of the first two and the configuration.
 """
 
 from __future__ import annotations
@@ -123,9 +123,8 @@ def sample_shape(shape: Sequence[int | str | None]) -> tuple[int, ...]:
     """
     known = tuple(d for d in shape[1:] if isinstance(d, int))
     if not shape or len(known) != len(shape) - 1:
-        raise ModelFileError(
-            f"shape {list(shape)}", "is not static", allowed="one symbolic dimension, the first", fix="fix the input shape"
-        )
+        allowed = "one symbolic dimension, the first"
+        raise ModelFileError(f"shape {list(shape)}", "is not static", allowed=allowed, fix="fix the input shape")
     return known
 
 

@@ -127,7 +127,7 @@ class Quant(StandardOp):
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
         source, out = node.grids[0], proof.outputs[0]
         assert source is not None and out is not None
-        scale, bit_width = (float(np.ravel(node.constants[n])[0]) for n in (1, 3))
+        scale, bit_width = (float(np.asarray(node.constants[n]).flat[0]) for n in (1, 3))
         k, frac = int(node.attributes["signed"]), -int(np.log2(scale))
         overflow = OverflowMode.SAT_SYM if node.attributes.get("narrow", 0) else OverflowMode.SAT
         formats = tuple(np.array(v) for v in (k, int(bit_width) - frac - k, frac))

@@ -8,7 +8,7 @@ import numpy as np
 
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
-from sparse_qonnx.hlscall import HlsCall, Symbol, sample_shape
+from sparse_qonnx.hlscall import ConfigValue, HlsCall, Symbol, sample_shape
 from sparse_qonnx.standard._base import StandardOp
 
 
@@ -48,6 +48,7 @@ def reduction_call(node: NodeContext, proof: NodeProof, mode: str) -> HlsCall:
         raise UnsupportedNodeError(
             node.where, f"reduces axes {axes} of one event", allowed="all but the last, the channels"
         )
-    config = {"mode": Symbol("pooling", mode), "n_rows": math.prod(rows), "n_channels": channels}
+    config: dict[str, ConfigValue] = {"mode": Symbol("pooling", mode)}
+    config |= {"n_rows": math.prod(rows), "n_channels": channels}
     accum = Grid(out.lo, out.hi, grid.frac).with_zero()
     return HlsCall("global_pool", config={**config, "average_shift": out.frac - grid.frac, "accum_t": accum})

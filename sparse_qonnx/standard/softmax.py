@@ -10,7 +10,7 @@ import numpy as np
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.grid import Array, NodeContext, NodeProof
-from sparse_qonnx.hlscall import HlsCall, HlsTable, sample_shape
+from sparse_qonnx.hlscall import ConfigValue, HlsCall, HlsTable, sample_shape
 from sparse_qonnx.standard._base import StandardOp
 
 _FRACTION = 17  # bits behind the point of the tables and the result: an 18-bit word
@@ -30,9 +30,10 @@ class Softmax(StandardOp):
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
         """Tables of exp and of the reciprocal; the notes derive the largest error.
 
-        exp(-d), d the distance to the largest logit rounded to a step u: off by at most e**(u/2) - 1, plus the rounding
-        of the tables, plus e**-_RANGE where it is cut to 0: e. The sum of n of them, at least 1, is off by (n - 1) e, its
-        reciprocal by half a table step s. A result is therefore off by at most n e + s / 2, plus its own truncation.
+        exp(-d), d the distance to the largest logit rounded to a step u: off by at most e**(u/2) - 1, plus the
+        rounding of the tables, plus e**-_RANGE where it is cut to 0: e. The sum of n of them, at least 1, is off by
+        (n - 1) e, its reciprocal by half a table step s. A result is therefore off by at most n e + s / 2, plus its
+        own truncation.
         """
         grid, (*rows, n) = node.grids[0], sample_shape(node.shapes[0])
         assert grid is not None
@@ -51,7 +52,8 @@ class Softmax(StandardOp):
         each = (math.expm1(step / 2) if drop else 0.0) + 2 * ulp + math.exp(-_RANGE)
         error = n * each + (math.ldexp(0.5, shift - _FRACTION) if shift else 0.0) + 2 * ulp
         kind = FixedPointType(False, _FRACTION + 1, 1)
-        config = {"n_rows": math.prod(rows), "n_columns": n, "drop_bits": drop, "fine_bits": fine, "exp_t": kind}
+        config: dict[str, ConfigValue] = {"n_rows": math.prod(rows), "n_columns": n}
+        config |= {"drop_bits": drop, "fine_bits": fine, "exp_t": kind}
         config |= {"coarse_size": coarse_size, "inverse_size": len(inverse), "inverse_shift": shift}
         return HlsCall(
             "softmax",

@@ -1,0 +1,110 @@
+"""C-simulation: the firmware compiled by g++ into a shared library, a batch of events per call."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparse_qonnx.errors import ToolError
+from sparse_qonnx.hls.headers import find_ap_headers, find_compiler
+from sparse_qonnx.hls.templates import render
+from sparse_qonnx.hls.typed import TypedGraph
+
+Array = NDArray[np.float64]
+
+# ap_fixed's own headers read uninitialized members, which the compiler sees once they are inlined.
+FLAGS = ("-std=c++11", "-O2", "-fPIC", "-shared", "-Wno-unknown-pragmas", "-Wno-uninitialized", "-DSPARSE_QONNX_TRACE")
+
+
+def bridge_source(graph: TypedGraph) -> str:
+    """`sim/bridge.cpp`."""
+    pad = " " * 8
+    body = []
+    for n, t in enumerate(graph.inputs):
+        body.append(f"{pad}{t.type_name} {t.identifier}[{t.size}];")
+        grid = ", ".join(repr(float(v)) for v in (2.0**t.type.frac, t.type.lowest, t.type.highest))
+        source = f"inputs[{n}] + event * {t.size}"
+        body.append(f"{pad}n_changed += sparse_qonnx::load({source}, {t.identifier}, {t.size}, {grid});")
+    body += [f"{pad}{t.type_name} {t.identifier}[{t.size}];" for t in graph.outputs]
+    body.append(f"{pad}{graph.top}({', '.join(t.identifier for t in (*graph.inputs, *graph.outputs))});")
+    arrays = graph.arrays
+    sizes = ", ".join(str(t.size) for t in arrays)
+    return render("bridge.cpp", TOP=graph.top, N_ARRAYS=str(len(arrays)), ARRAY_SIZES=sizes, BODY="\n".join(body))
+
+
+def compile_library(folder: Path, top: str) -> Path:
+    """Compile the firmware and the bridge; a library of the same sources, compiler and flags is used again.
+
+    Raises:
+        ToolError: no compiler or no headers, or the compiler fails.
+    """
+    compiler, headers = find_compiler(), find_ap_headers()
+    sources = [folder / "firmware" / f"{top}.cpp", folder / "sim" / "bridge.cpp"]
+    command = [compiler, *FLAGS, "-isystem", str(headers), "-I", str(folder / "sim"), *map(str, sources)]
+    target = folder / "build" / f"lib{top}-{_digest(folder, command)}.so"
+    if target.is_file():
+        return target
+    target.parent.mkdir(exist_ok=True)
+    aside = target.with_suffix(f".{os.getpid()}.tmp")
+    done = subprocess.run([*command, "-o", str(aside)], capture_output=True, text=True)
+    if done.returncode != 0:
+        aside.unlink(missing_ok=True)
+        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:300])
+        raise ToolError(compiler, f"cannot compile the firmware: {first.strip()}", fix=f"read {folder}/firmware")
+    aside.replace(target)
+    return target
+
+
+def _digest(folder: Path, command: list[str]) -> str:
+    digest = hashlib.sha256(" ".join(command).encode())
+    for path in sorted((*(folder / "firmware").rglob("*"), *(folder / "sim").rglob("*"))):
+        if path.is_file():
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Library:
+    """A compiled project.
+
+    Args:
+        path: the shared library.
+        graph: what was compiled into it.
+    """
+
+    def __init__(self, path: Path, graph: TypedGraph) -> None:
+        self._run = ctypes.CDLL(str(path)).sparse_qonnx_run
+        self._run.restype = ctypes.c_longlong
+        self._graph = graph
+
+    def run(self, inputs: Mapping[str, NDArray[Any]], wanted: Iterable[str]) -> tuple[dict[str, Array], int]:
+        """Values of some arrays.
+
+        Args:
+            inputs: numbers by ONNX name, `[B, ...]`.
+            wanted: identifiers of arrays.
+
+        Returns:
+            By identifier, float64 `[B, size]`, numerators where a divisor is pending; and how many input values were
+            rounded to the input grid.
+        """
+        arrays = self._graph.arrays
+        names = set(wanted)
+        given = [np.ascontiguousarray(inputs[t.name], dtype=np.float64) for t in self._graph.inputs]
+        events = len(given[0])
+        found = {t.identifier: np.empty((events, t.size)) for t in arrays if t.identifier in names}
+        targets = [found.get(t.identifier) for t in arrays]
+        changed = self._run(ctypes.c_longlong(events), _pointers(given), _pointers(targets))
+        return found, int(changed)
+
+
+def _pointers(arrays: Iterable[Array | None]) -> ctypes.Array[ctypes.c_void_p]:
+    addresses = [None if a is None else a.ctypes.data for a in arrays]
+    return (ctypes.c_void_p * len(addresses))(*addresses)

@@ -1,0 +1,173 @@
+"""The firmware as C++ text. One function a file; the text is meant to be read."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from sparse_qonnx.fixed import FixedPointType
+from sparse_qonnx.grid import Grid
+from sparse_qonnx.hls.identifiers import comment
+from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
+from sparse_qonnx.hlscall import ConfigValue, Signed, Symbol
+
+INDENT = "    "
+WIDTH = 120
+PLAIN_CONSTANTS = 64
+
+
+def guarded(name: str, body: str) -> str:
+    """`body` as a header with an include guard."""
+    guard = f"{name.upper()}_H_"
+    return f"#ifndef {guard}\n#define {guard}\n\n{body}\n#endif  // {guard}\n"
+
+
+def defines(graph: TypedGraph) -> str:
+    """`defines.h`: the type of every array."""
+    lines = ['#include "ap_fixed.h"', '#include "ap_int.h"', "", "// Types from exact interval inference: no value"]
+    lines[-1] += " overflows, no bit is spare."
+    for tensor in graph.arrays:
+        pending = f", to be divided by {tensor.divisor}" if tensor.divisor != 1 else ""
+        lines.append(f"typedef {tensor.cpp_type} {tensor.type_name};  // {comment(tensor.name)}{pending}")
+    return guarded("defines", "\n".join(lines) + "\n")
+
+
+def weights(table: Table) -> str:
+    """`weights/<table>.h`: one constant array, values as exact decimals, each written once.
+
+    g++ takes minutes over thousands of `ap_fixed` constants and no time over as many doubles, so a large array is
+    converted from doubles in C-simulation; synthesis sees constants.
+    """
+    content, name, kind = table.content, table.identifier, table.type_name
+    size = content.values.size
+    rows = _wrapped([_decimal(int(m), content.frac) for m in content.values.flat])
+    shape = " x ".join(str(n) for n in content.values.shape) or "1"
+    constants = f"static const {kind} {name}[{size}] ="
+    body = ['#include "ap_fixed.h"', '#include "ap_int.h"', "", f"typedef {table.cpp_type} {kind};  // {shape}"]
+    if size <= PLAIN_CONSTANTS:
+        body += [f"{constants} {{", *rows, "};"]
+    else:
+        body[2:2] = ['#include "../kernels/common/constants.h"']
+        held = f"static const sparse_qonnx::constants<{kind}, {size}> {name}_held({name}_values);"
+        body += ["#ifdef __SYNTHESIS__", constants, "#else", f"static const double {name}_values[{size}] =", "#endif"]
+        body += [f"{INDENT}{{", *rows, f"{INDENT}}};"]
+        array = f"static const {kind} (&{name})[{size}] = {name}_held.values;"
+        body += ["#ifndef __SYNTHESIS__", held, array, "#endif"]
+    return guarded(name, "\n".join(body) + "\n")
+
+
+def parameters(graph: TypedGraph) -> str:
+    """`parameters.h`: the kernels, the constant arrays, one configuration struct a layer."""
+    kernels = sorted({layer.call.kernel for layer in graph.layers})
+    tables = [t.identifier for layer in graph.layers for t in layer.tables]
+    lines = ['#include "defines.h"', *(f'#include "kernels/{name}.h"' for name in kernels)]
+    lines += [f'#include "weights/{name}.h"' for name in tables]
+    for layer in graph.layers:
+        lines += ["", f"// {_title(layer)}", f"struct {layer.config_name} {{"]
+        lines += [INDENT + _member(key, value) for key, value in layer.call.config.items()]
+        lines.append("};")
+    return guarded("parameters", "\n".join(lines) + "\n")
+
+
+def top_header(graph: TypedGraph) -> str:
+    """`<top>.h`: the interface."""
+    return guarded(graph.top, f'#include "defines.h"\n\n{_interface(graph)}\n{_signature(graph)};\n')
+
+
+def top_source(graph: TypedGraph) -> str:
+    """`<top>.cpp`: one call a layer."""
+    body: list[str] = [f"#pragma HLS ARRAY_RESHAPE variable={t.identifier} complete dim=0" for t in graph.inputs]
+    body += [f"#pragma HLS ARRAY_PARTITION variable={t.identifier} complete dim=0" for t in graph.outputs]
+    ports = ",".join(t.identifier for t in (*graph.inputs, *graph.outputs))
+    body += [f"#pragma HLS INTERFACE ap_vld port={ports}", "#pragma HLS DATAFLOW"]
+    interface = {t.identifier for t in (*graph.inputs, *graph.outputs)}
+    for layer in graph.layers:
+        body += ["", f"{INDENT}// {_title(layer)}"]
+        body += [f"{INDENT}// {comment(note)}" for note in layer.call.notes]
+        for tensor in layer.outputs:
+            if tensor.identifier not in interface:
+                body.append(f"{INDENT}{tensor.type_name} {tensor.identifier}[{tensor.size}];")
+                body.append(f"#pragma HLS ARRAY_PARTITION variable={tensor.identifier} complete dim=0")
+        body += _call(layer)
+    body += ["", "#ifdef SPARSE_QONNX_TRACE  // C-simulation hands out every array"]
+    body += [f"{INDENT}sparse_qonnx::trace({i}, {t.identifier}, {t.size});" for i, t in enumerate(graph.arrays)]
+    body.append("#endif")
+    head = f'#include "{graph.top}.h"\n\n#include "parameters.h"\n'
+    trace = '#ifdef SPARSE_QONNX_TRACE\n#include "trace.h"\n#endif\n'
+    return f"{head}{trace}\n{_signature(graph)} {{\n" + "\n".join(body) + "\n}\n"
+
+
+# ---- pieces ---------------------------------------------------------------------------------------------------------
+
+
+def _wrapped(values: list[str]) -> list[str]:
+    """The values, separated by commas, in lines of at most WIDTH."""
+    rows, line = [], ""
+    for i, value in enumerate(values):
+        text = value + ("," if i + 1 < len(values) else "")
+        if line and len(INDENT) + len(line) + 1 + len(text) > WIDTH:
+            rows.append(INDENT + line)
+            line = ""
+        line += (" " if line else "") + text
+    return [*rows, INDENT + line]
+
+
+def _decimal(numerator: int, frac: int) -> str:
+    """`numerator * 2**-frac` as an exact decimal literal."""
+    value = Fraction(numerator) / Fraction(2) ** frac
+    if value.denominator == 1:
+        return str(value.numerator)
+    digits = value.denominator.bit_length() - 1
+    text = str(abs(value.numerator) * 5**digits).rjust(digits + 1, "0")
+    return f"{'-' if value < 0 else ''}{text[:-digits]}.{text[-digits:]}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "[" + ", ".join(str(n) for n in shape) + "]"
+
+
+def _title(layer: Layer) -> str:
+    shapes = ", ".join(_shape(t.shape) for t in layer.inputs), ", ".join(_shape(t.shape) for t in layer.outputs)
+    return f"{comment(layer.node)} ({comment(layer.op_type)}): {shapes[0]} -> {shapes[1]}"
+
+
+def _member(key: str, value: ConfigValue) -> str:
+    if isinstance(value, FixedPointType | Grid):
+        return f"typedef {value.type if isinstance(value, Grid) else value} {key};"
+    if isinstance(value, bool):
+        return f"static const bool {key} = {'true' if value else 'false'};"
+    if isinstance(value, Symbol):
+        enumeration = f"sparse_qonnx::{value.enumeration}"
+        return f"static const {enumeration} {key} = {enumeration}::{value.name};"
+    if isinstance(value, Signed):
+        kind, suffix = ("int", "") if abs(value.value) < 2**31 else ("long long", "LL")
+        return f"static const {kind} {key} = {value.value}{suffix};"
+    kind, suffix = ("unsigned", "") if value < 2**32 else ("unsigned long long", "ULL")
+    return f"static const {kind} {key} = {value}{suffix};"
+
+
+def _parameter(tensor: Tensor, is_input: bool) -> str:
+    return f"{'const ' if is_input else ''}{tensor.type_name} {tensor.identifier}[{tensor.size}]"
+
+
+def _signature(graph: TypedGraph) -> str:
+    parameters = [_parameter(t, True) for t in graph.inputs] + [_parameter(t, False) for t in graph.outputs]
+    return f"void {graph.top}({', '.join(parameters)})"
+
+
+def _interface(graph: TypedGraph) -> str:
+    lines = []
+    for word, tensors in (("in ", graph.inputs), ("out", graph.outputs)):
+        for t in tensors:
+            pending = f", numerators to be divided by {t.divisor}" if t.divisor != 1 else ""
+            error = f", at most {t.tolerance:.2g} off" if t.tolerance else ""
+            what = f"{comment(t.name)}, {_shape(t.shape)}, {t.cpp_type}"
+            lines.append(f"// {word} {t.identifier}: {what}{pending}{error}")
+    return "\n".join(lines)
+
+
+def _call(layer: Layer) -> list[str]:
+    operands = (*layer.inputs, *layer.outputs)
+    types = ", ".join([*(t.type_name for t in operands), layer.config_name])
+    arguments = ", ".join([*(t.identifier for t in operands), *(t.identifier for t in layer.tables)])
+    head, tail = f"{INDENT}sparse_qonnx::{layer.call.function_name}<{types}>(", f"{arguments});"
+    return [head + tail] if len(head + tail) <= WIDTH else [head, INDENT * 2 + tail]

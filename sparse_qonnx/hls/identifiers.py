@@ -1,0 +1,49 @@
+"""Names of layers and tensors as C++ identifiers and comments: nothing from a file reaches the code unescaped."""
+
+from __future__ import annotations
+
+import re
+
+_KEYWORD_LIST = """alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t class
+    compl concept const const_cast constexpr continue decltype default delete do double dynamic_cast else enum explicit
+    export extern false float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr
+    operator or or_eq private protected public register reinterpret_cast requires return short signed sizeof static
+    static_assert static_cast struct switch template this thread_local throw true try typedef typeid typename union
+    unsigned using virtual void volatile wchar_t while xor xor_eq
+    main std assert null eof errno inline isnan isinf signbit stdin stdout stderr major minor linux unix i
+    sparse_qonnx ap_int ap_uint ap_fixed ap_ufixed"""
+_TYPE_STEM_LIST = """size ptrdiff wchar char16 char32 int8 int16 int32 int64 uint8 uint16 uint32 uint64 intptr uintptr
+    intmax uintmax time clock off pid ssize div ldiv lldiv nullptr max_align float double fpos va_list"""
+# Reserved words and names of the standard library; with `_t` behind them the second would be its types.
+_RESERVED = frozenset((*_KEYWORD_LIST.split(), *_TYPE_STEM_LIST.split()))
+_MAX_LENGTH = 60
+
+
+def identifier(name: str) -> str:
+    """A C++ (and Verilog, and Tcl) identifier close to `name`: ASCII letters, digits and single underscores."""
+    text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:_MAX_LENGTH].rstrip("_")
+    if not text or text[0].isdigit():
+        text = f"n{text}"
+    return f"{text}_v" if text.lower() in _RESERVED else text
+
+
+class Namer:
+    """Hands out distinct identifiers; names that differ only in case stay apart too, for file systems and Verilog."""
+
+    def __init__(self, reserved: tuple[str, ...] = ()) -> None:
+        self._taken = {name.lower() for name in reserved}
+
+    def __call__(self, name: str) -> str:
+        """An identifier for `name` that was not handed out before."""
+        base = identifier(name)
+        candidate, n = base, 1
+        while candidate.lower() in self._taken:
+            n += 1
+            candidate = f"{base}_{n}"
+        self._taken.add(candidate.lower())
+        return candidate
+
+
+def comment(text: str) -> str:
+    """`text` for a `//` comment: printable ASCII without line ends, backslashes or trigraphs."""
+    return re.sub(r"[^ -~]|[\\?]", "_", text)

@@ -1,0 +1,230 @@
+"""From an ONNX graph and its proof to the typed graph of the firmware."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from onnx import ModelProto, NodeProto
+
+from sparse_qonnx.errors import PrecisionError, UnsupportedNodeError
+from sparse_qonnx.fixed import FixedPointType
+from sparse_qonnx.graph import all_values, tensor_shape
+from sparse_qonnx.grid import Array, Grid, NodeContext
+from sparse_qonnx.hls.config import HlsConfig
+from sparse_qonnx.hls.fuse import PASSES
+from sparse_qonnx.hls.identifiers import Namer
+from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
+from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape
+from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
+from sparse_qonnx.standard import rule_of, standard_operators
+
+HEADS = ("Softmax", "Sigmoid")
+"""Operators that firmware may leave out at its end."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node as a kernel call or alias, operands still by ONNX name."""
+
+    node: str
+    op_type: str
+    call: HlsCall | HlsAlias
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def lower(model: ModelProto, top: str, config: HlsConfig) -> TypedGraph:
+    """The typed graph of a model.
+
+    Args:
+        model: with the precision of its inputs stated in the metadata.
+        top: name of the top function.
+        config: options.
+
+    Raises:
+        PrecisionError: an input has no stated type, or a tensor no exact one.
+        UnsupportedNodeError: a node has no hardware.
+    """
+    stated = input_types(model)
+    for value in model.graph.input:
+        if value.name not in stated:
+            raise PrecisionError(
+                f"input {value.name!r}",
+                "has no stated fixed-point type, so no width can be derived",
+                allowed="ap_fixed<W,I> or ap_ufixed<W,I>",
+                fix='export with input_precision="ap_ufixed<8,0>", or to_hls(..., config={"input_precision": ...})',
+            )
+    proof = infer_grids(model)
+    steps = _steps(model, proof)
+    outputs = [value.name for value in model.graph.output]
+    notes: list[str] = []
+    if config.head == "skip":
+        notes = _skip_heads(steps, outputs)
+    steps = _live(steps, outputs)
+    fused: dict[str, str] = {}
+    for apply in PASSES:
+        steps = apply(steps, outputs, fused)
+    return _name(model, steps, outputs, proof, TypedGraph(top, fused=fused, notes=notes))
+
+
+# ---- nodes to steps -------------------------------------------------------------------------------------------------
+
+
+def _steps(model: ModelProto, proof: Proof) -> list[Step]:
+    constants = dict(proof.constants)
+    values = all_values(model)
+    shapes = {name: tensor_shape(value) for name, value in values.items()}
+    steps = []
+    for node in model.graph.node:
+        given = [name for name in node.input if name]
+        if given and all(name in constants for name in given):
+            constants.update(_fold(node, proof))
+            continue
+        steps.append(_step(node, shapes, constants, proof))
+    return steps
+
+
+def _fold(node: NodeProto, proof: Proof) -> dict[str, Array]:
+    """Values of a node that reads constants only: its proof pins every element down."""
+    folded = {}
+    for name in node.output:
+        grid = proof.grids.get(name)
+        if grid is None or (grid.lo != grid.hi).any() or grid.divisor != 1:
+            where = f"node {node.name!r} ({node.op_type})"
+            raise UnsupportedNodeError(where, "computes a constant that is not known", fix="fold it into the file")
+        folded[name] = np.array([float(m) for m in grid.lo.flat]).reshape(grid.lo.shape) * 2.0**-grid.frac
+    return folded
+
+
+def _step(
+    node: NodeProto, shapes: dict[str, tuple[int | str | None, ...]], constants: dict[str, Array], proof: Proof
+) -> Step:
+    where = f"node {node.name!r} ({node.op_type})"
+    rule = rule_of(node.domain, node.op_type)
+    method = getattr(rule, "hls", None)
+    if rule is None or method is None:
+        known = sorted({op for _, op in standard_operators()} | {"the operators of sparse_qonnx.ops"})
+        fix = "end the exported model before it, or replace the layer"
+        raise UnsupportedNodeError(where, "has no hardware", allowed=", ".join(known), fix=fix)
+    context = NodeContext(
+        node.name,
+        node.op_type,
+        dict(node_attributes(node)),
+        tuple(shapes.get(name, ()) for name in node.input),
+        tuple(proof.grids.get(name) for name in node.input),
+        tuple(constants.get(name) for name in node.input),
+        tuple(shapes.get(name, ()) for name in node.output),
+    )
+    _check_data(where, node, context)
+    call = method(context, proof.nodes[node.name])
+    positions = (call.input,) if isinstance(call, HlsAlias) else call.inputs
+    return Step(node.name, node.op_type, call, tuple(node.input[n] for n in positions), tuple(node.output))
+
+
+def _check_data(where: str, node: NodeProto, context: NodeContext) -> None:
+    """Refuse a node whose first input lies on no grid, unless it only passes it on."""
+    if context.grids[0] is None and node.op_type not in ("Cast", "Identity"):
+        raise UnsupportedNodeError(
+            where,
+            f"reads {node.input[0]!r}, which is no fixed-point tensor",
+            allowed="tensors from the input through quantizers and exact operations",
+            fix="quantize the tensor before this node",
+        )
+
+
+def _skip_heads(steps: list[Step], outputs: list[str]) -> list[str]:
+    """Let outputs be what softmax and sigmoid heads read; returns a note for each."""
+    producer = {name: step for step in steps for name in step.outputs}
+    notes = []
+    for n, output in enumerate(outputs):
+        step = producer.get(output)
+        while step is not None and (step.op_type in HEADS or isinstance(step.call, HlsAlias)):
+            if step.op_type in HEADS:
+                outputs[n] = step.inputs[0]
+                notes.append(f"{step.op_type} {step.node!r} is not in the firmware: the output is {step.inputs[0]!r}")
+            step = producer.get(step.inputs[0])
+    return notes
+
+
+def _live(steps: list[Step], outputs: Iterable[str]) -> list[Step]:
+    """Steps that some output depends on."""
+    needed, kept = set(outputs), []
+    for step in reversed(steps):
+        if needed & set(step.outputs):
+            needed |= set(step.inputs)
+            kept.append(step)
+    return kept[::-1]
+
+
+# ---- names and types ------------------------------------------------------------------------------------------------
+
+
+def _name(model: ModelProto, steps: list[Step], outputs: list[str], proof: Proof, graph: TypedGraph) -> TypedGraph:
+    namer = Namer((graph.top, "defines", "parameters"))
+    values = all_values(model)
+    for value in model.graph.input:
+        grid = proof.grids[value.name]
+        assert grid is not None
+        tensor = _tensor(value.name, sample_shape(tensor_shape(value)), grid, namer)
+        graph.inputs.append(tensor)
+        graph.views[value.name] = tensor
+    for step in steps:
+        inputs = tuple(graph.views[name] for name in step.inputs)
+        shapes = [sample_shape(tensor_shape(values[name])) for name in step.outputs]
+        if isinstance(step.call, HlsAlias):
+            graph.views[step.outputs[0]] = replace(inputs[0], name=step.outputs[0], shape=shapes[0])
+            continue
+        results = tuple(
+            _output(step, n, name, shape, proof, namer)
+            for n, (name, shape) in enumerate(zip(step.outputs, shapes, strict=True))
+        )
+        graph.views.update({t.name: t for t in results})
+        base = namer(f"{step.node}_config")
+        tables = tuple(_table(step, t, namer) for t in step.call.tables)
+        graph.layers.append(Layer(step.node, step.op_type, base, step.call, inputs, results, tables))
+    graph.outputs = [graph.views[name] for name in outputs]
+    _check_outputs(graph)
+    return graph
+
+
+def _tensor(name: str, shape: tuple[int, ...], grid: Grid, namer: Namer) -> Tensor:
+    identifier = namer(name)
+    return Tensor(name, identifier, namer(f"{identifier}_t"), shape, grid.type, grid.divisor)
+
+
+def _output(step: Step, n: int, name: str, shape: tuple[int, ...], proof: Proof, namer: Namer) -> Tensor:
+    call = step.call
+    assert isinstance(call, HlsCall)
+    if n in call.coordinate_limits:
+        identifier = namer(name)
+        return Tensor.coordinates(name, identifier, namer(f"{identifier}_t"), shape, call.coordinate_limits[n])
+    if n in call.output_types:
+        identifier = namer(name)
+        kind: FixedPointType = call.output_types[n]
+        return Tensor(name, identifier, namer(f"{identifier}_t"), shape, kind, tolerance=call.tolerances.get(n, 0.0))
+    grid = proof.grids.get(name)
+    if grid is None:
+        raise UnsupportedNodeError(
+            f"node {step.node!r} ({step.op_type})",
+            f"its result {name!r} lies on no exact grid",
+            allowed="quantized inputs and constants",
+            fix="give the layer quantizers",
+        )
+    return _tensor(name, shape, grid, namer)
+
+
+def _table(step: Step, content: HlsTable, namer: Namer) -> Table:
+    identifier = namer(f"{step.node}_{content.name}")
+    return Table(identifier, namer(f"{identifier}_t"), content)
+
+
+def _check_outputs(graph: TypedGraph) -> None:
+    seen: set[str] = {t.identifier for t in graph.inputs}
+    for tensor in graph.outputs:
+        if tensor.identifier in seen:
+            raise UnsupportedNodeError(
+                f"output {tensor.name!r}", "is an input or another output unchanged", fix="remove it from the model"
+            )
+        seen.add(tensor.identifier)

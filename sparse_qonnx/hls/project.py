@@ -1,0 +1,359 @@
+"""The project folder: writing it, simulating it, building it, reading its reports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from sparse_qonnx import _paths
+from sparse_qonnx.errors import InputDataError, OutputPathError
+from sparse_qonnx.files import read_model
+from sparse_qonnx.hls import emit, testbench
+from sparse_qonnx.hls.config import HlsConfig
+from sparse_qonnx.hls.csim import Library, bridge_source, compile_library
+from sparse_qonnx.hls.lower import lower
+from sparse_qonnx.hls.report import read_reports
+from sparse_qonnx.hls.templates import render
+from sparse_qonnx.hls.tools import Tool, check_target, run_tool
+from sparse_qonnx.hls.typed import Tensor, TypedGraph
+from sparse_qonnx.passes.input_precision import state_input_precision
+
+Array = NDArray[Any]
+Files = dict[str, bytes]
+
+MANIFEST = "manifest.json"
+GENERATOR = "sparse-qonnx"
+_BATCH_VALUES = 1 << 22
+"""Values of the inputs and wanted tensors that go through the firmware in one call: bounds the memory of a batch."""
+
+
+class OffGridWarning(UserWarning):
+    """Input values were not on the firmware's input grid and have been rounded to it."""
+
+
+def to_hls(
+    model: str | os.PathLike[str] | ModelProto,
+    out_dir: str | os.PathLike[str],
+    backend: str = "Vitis",
+    part: str = "xcu250-figd2104-2L-e",
+    clock_period: float = 5.0,
+    config: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> HlsProject:
+    """Write an HLS project for a model.
+
+    Args:
+        model: path or ModelProto.
+        out_dir: folder of the project; it is written aside and appears whole or not at all.
+        backend: `Vitis`, `Vivado` or `VitisUnified`.
+        part: FPGA part.
+        clock_period: ns.
+        config: options, see `sparse_qonnx.hls.config.HlsConfig`.
+        force: replace a project that is already there.
+
+    Raises:
+        ModelFileError: the model cannot be read.
+        ConfigurationError: an unknown option or impossible value.
+        PrecisionError: an input has no stated type, or a tensor no exact one.
+        UnsupportedNodeError: a node has no hardware.
+        OutputPathError: the folder is in use or cannot be written.
+    """
+    proto = read_model(model)
+    options = HlsConfig.read(config)
+    tool = check_target(backend, part, clock_period)
+    target = Path(out_dir)
+    _check_target_folder(target, force)
+    if options.input_precision:
+        proto = state_input_precision(proto, options.input_precision)
+    graph = lower(proto, options.top, options)
+    files = _files(proto, graph, options, tool, backend, part, clock_period)
+    _write(target, files)
+    return HlsProject(target, graph, tool)
+
+
+class HlsProject:
+    """A written project.
+
+    Args:
+        folder: where it is.
+        graph: what is in it.
+        tool: the synthesis tool it is for.
+    """
+
+    def __init__(self, folder: Path, graph: TypedGraph, tool: Tool) -> None:
+        self.folder = folder
+        self.graph = graph
+        self.tool = tool
+        self._library: Library | None = None
+
+    # ---- what is in it ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        """Tensors that C-simulation can give, by their name in the ONNX file."""
+        return dict(self.graph.views)
+
+    @property
+    def tolerances(self) -> dict[str, float]:
+        """Stated largest errors of the tensors that are not exact: heads from tables."""
+        return {name: t.tolerance for name, t in self.tensors.items() if t.tolerance}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader should know: heads left out, errors of tables."""
+        return (*self.graph.notes, *(f"{la.node}: {note}" for la in self.graph.layers for note in la.call.notes))
+
+    # ---- C-simulation -----------------------------------------------------------------------------------------------
+
+    def compile(self) -> Path:
+        """Compile the C-simulation with g++; the library is used again as long as nothing changes.
+
+        Returns:
+            The shared library.
+
+        Raises:
+            ToolError: the compiler or the ap_fixed headers are missing, or it fails.
+        """
+        path = compile_library(self.folder, self.graph.top)
+        self._library = Library(path, self.graph)
+        return path
+
+    def predict(self, x: Array | Mapping[str, Array], tensor: str | None = None) -> Array | tuple[Array, ...]:
+        """C-simulate events.
+
+        Args:
+            x: `[B, ...]`, or a mapping from input name. Values off the input grid are rounded to it, with a warning.
+            tensor: name of a tensor in the ONNX file; the model's outputs when None.
+
+        Returns:
+            The tensor, float64 `[B, ...]` (int64 for coordinates); or the output as float32, a tuple where there are
+            several. A pending divisor is divided here, in float64.
+
+        Raises:
+            InputDataError: input of the wrong shape, or a tensor that the firmware does not have.
+        """
+        if tensor is not None:
+            return self.predict_tensors(x, [tensor])[tensor]
+        found = self._simulate(x, self.graph.outputs)
+        results = tuple(_as_onnx(values) for values in found)
+        return results[0] if len(results) == 1 else results
+
+    def predict_tensors(self, x: Array | Mapping[str, Array], tensors: Iterable[str]) -> dict[str, Array]:
+        """Several tensors of the same events, by name; see `predict`."""
+        names = list(tensors)
+        return dict(zip(names, self._simulate(x, [self._tensor(name) for name in names]), strict=True))
+
+    def _tensor(self, name: str) -> Tensor:
+        if name in self.tensors:
+            return self.tensors[name]
+        allowed = ", ".join(self.tensors)
+        if name in self.graph.fused:
+            raise InputDataError(f"tensor {name!r}", f"was fused into {self.graph.fused[name]!r}", allowed=allowed)
+        raise InputDataError(f"tensor {name!r}", "is not in the firmware", allowed=allowed)
+
+    def _simulate(self, x: Array | Mapping[str, Array], wanted: Sequence[Tensor]) -> list[Array]:
+        if self._library is None:
+            self.compile()
+        assert self._library is not None
+        inputs = self._inputs(x)
+        events = len(next(iter(inputs.values())))
+        per_event = sum(t.size for t in (*self.graph.inputs, *wanted))
+        step = max(1, _BATCH_VALUES // per_event)
+        identifiers = {t.identifier for t in wanted}
+        parts, changed = [], 0
+        for start in range(0, max(events, 1), step):
+            batch = {name: values[start : start + step] for name, values in inputs.items()}
+            found, n = self._library.run(batch, identifiers)
+            parts.append(found)
+            changed += n
+        if changed:
+            grids = ", ".join(f"{t.name!r}: {t.cpp_type}" for t in self.graph.inputs)
+            problem = f"{changed} input values are not on the input grid ({grids}) and were rounded to it"
+            warnings.warn(problem, OffGridWarning, stacklevel=3)
+        return [_values(t, np.concatenate([part[t.identifier] for part in parts])) for t in wanted]
+
+    def _inputs(self, x: Array | Mapping[str, Array]) -> dict[str, Array]:
+        expected = self.graph.inputs
+        if not isinstance(x, Mapping):
+            x = {expected[0].name: x} if len(expected) == 1 else {}
+        if set(x) != {t.name for t in expected}:
+            raise InputDataError("x", f"gives the inputs {sorted(x)}", allowed=", ".join(t.name for t in expected))
+        checked: dict[str, Array] = {}
+        for tensor in expected:
+            values = np.asarray(x[tensor.name])
+            shape = ", ".join(["B", *map(str, tensor.shape)])
+            if values.dtype.kind not in "fiub" or values.shape[1:] != tensor.shape or values.ndim == 0:
+                raise InputDataError(
+                    f"input {tensor.name!r}", f"is {values.dtype} {list(values.shape)}", allowed=f"numbers [{shape}]"
+                )
+            checked[tensor.name] = values
+        if len({len(v) for v in checked.values()}) > 1:
+            raise InputDataError("x", "has inputs with different numbers of events", allowed="the same for all")
+        return checked
+
+    # ---- synthesis --------------------------------------------------------------------------------------------------
+
+    def build(
+        self,
+        steps: Sequence[str] = ("csim", "synth"),
+        log: Callable[[str], None] | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """Run the synthesis tool and read its reports.
+
+        Args:
+            steps: some of `csim`, `synth`, `cosim`, `export`.
+            log: called with each line of the tool's output.
+            timeout: seconds after which it is stopped.
+
+        Raises:
+            ToolError: the tool is not installed, fails or takes too long.
+        """
+        run_tool(self.tool, self.folder, steps, log, timeout)
+        return self.report() if "synth" in steps else {}
+
+    def report(self) -> dict[str, Any]:
+        """Figures of the synthesis reports, with hls4ml's key names.
+
+        Raises:
+            ToolError: there is no report yet.
+        """
+        return read_reports(self.folder, self.graph.top)
+
+
+def _values(tensor: Tensor, stored: Array) -> Array:
+    """Arrays of the firmware as the graph's tensors."""
+    shaped = stored.reshape(len(stored), *tensor.shape)
+    if tensor.is_coordinates:
+        return shaped.astype(np.int64)
+    return shaped / tensor.divisor if tensor.divisor != 1 else shaped
+
+
+def _as_onnx(values: Array) -> Array:
+    return values if values.dtype == np.int64 else values.astype(np.float32)
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def _files(
+    model: ModelProto, graph: TypedGraph, config: HlsConfig, tool: Tool, backend: str, part: str, clock_period: float
+) -> Files:
+    top = graph.top
+    events = testbench.random_events(graph, config.test_events)
+    answers = testbench.expected_outputs(graph, model, events)
+    names = {"TOP": top, "TOOL": tool.name, "COMMAND": " ".join(tool.command)}
+    tcl = render(
+        "build_prj.tcl", **names, FLOW_TARGET=tool.flow_target, PART=part, CLOCK_PERIOD=f"{float(clock_period):g}"
+    )
+    texts = {
+        f"firmware/{top}.h": emit.top_header(graph),
+        f"firmware/{top}.cpp": emit.top_source(graph),
+        "firmware/defines.h": emit.defines(graph),
+        "firmware/parameters.h": emit.parameters(graph),
+        **{f"firmware/weights/{t.identifier}.h": emit.weights(t) for layer in graph.layers for t in layer.tables},
+        "sim/bridge.cpp": bridge_source(graph),
+        f"{top}_test.cpp": testbench.source(graph, config.test_events),
+        "tb_data/tb_input_features.dat": testbench.data_file(graph.inputs, events),
+        "tb_data/tb_output_predictions.dat": testbench.data_file(graph.outputs, answers),
+        "build_prj.tcl": tcl,
+        "Makefile": render("Makefile", **names),
+    }
+    files = {name: text.encode() for name, text in texts.items()} | _kernel_files(graph)
+    files[MANIFEST] = _manifest(model, config, backend, part, clock_period)
+    return files
+
+
+def _kernel_files(graph: TypedGraph) -> Files:
+    """The headers that the project uses, so that it needs nothing else."""
+    backend = _paths.hls_backend()
+    paths = [backend / "kernels" / f"{name}.h" for name in sorted({layer.call.kernel for layer in graph.layers})]
+    paths += sorted((backend / "kernels" / "common").glob("*.h"))
+    files = {f"firmware/{path.relative_to(backend).as_posix()}": path.read_bytes() for path in paths}
+    return files | {"sim/trace.h": (backend / "sim" / "trace.h").read_bytes()}
+
+
+def _manifest(model: ModelProto, config: HlsConfig, backend: str, part: str, clock_period: float) -> bytes:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        release = version("sparse-qonnx")
+    except PackageNotFoundError:
+        release = "unknown"
+    content = {
+        "generator": GENERATOR,
+        "version": release,
+        "model_sha256": hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
+        "backend": backend,
+        "part": part,
+        "clock_period_ns": float(clock_period),
+        "config": {
+            "input_precision": config.input_precision
+            if isinstance(config.input_precision, str)
+            else dict(config.input_precision),
+            "head": config.head,
+            "top": config.top,
+            "test_events": config.test_events,
+        },
+    }
+    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _is_project(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["generator"] == GENERATOR)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _check_target_folder(target: Path, force: bool) -> None:
+    where = f"output folder {str(target)!r}"
+    if not target.exists() and not target.is_symlink():
+        return
+    if not target.is_dir():
+        raise OutputPathError(where, "is a file", allowed="a new folder", fix="choose another name")
+    if not any(target.iterdir()):
+        return
+    if not _is_project(target):
+        raise OutputPathError(where, "holds something else", allowed="a new or empty folder", fix="choose another name")
+    if not force:
+        raise OutputPathError(where, "already holds a project", fix="pass force=True (--force) to replace it")
+
+
+def _write(target: Path, files: Files) -> None:
+    """Write the project aside, then move it into place; an old project stays until the new one is whole."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise OutputPathError(f"output folder {str(target)!r}", f"cannot be written: {error.strerror}") from error
+    old = aside.with_name(aside.name + ".old")
+    try:
+        for name, content in files.items():
+            path = aside / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        aside.chmod(0o777 & ~umask)
+        if target.exists():
+            target.rename(old)
+        aside.rename(target)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise OutputPathError(f"output folder {str(target)!r}", f"cannot be written: {error.strerror}") from error
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,105 @@
+"""The typed graph: every tensor with its exact `ap_fixed` type, every node as one kernel call."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from sparse_qonnx.fixed import FixedPointType
+from sparse_qonnx.hlscall import HlsCall, HlsTable
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An array of the firmware.
+
+    Attributes:
+        name: its name in the ONNX file.
+        identifier: the C++ array.
+        type_name: its typedef.
+        shape: shape of one event, `(N, C)` for features.
+        type: bits of the stored integers; `ap_uint` for coordinates (fraction 0).
+        divisor: what the stored numerators still have to be divided by.
+        is_coordinates: 1-based (row, column) pairs rather than data.
+        tolerance: stated largest error; 0 for fixed-point tensors, which are exact.
+    """
+
+    name: str
+    identifier: str
+    type_name: str
+    shape: tuple[int, ...]
+    type: FixedPointType
+    divisor: int = 1
+    is_coordinates: bool = False
+    tolerance: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """Values of one event."""
+        return math.prod(self.shape)
+
+    @property
+    def cpp_type(self) -> str:
+        """The type behind the typedef."""
+        return f"ap_uint<{self.type.width}>" if self.is_coordinates else str(self.type)
+
+    @classmethod
+    def coordinates(cls, name: str, identifier: str, type_name: str, shape: tuple[int, ...], limit: int) -> Tensor:
+        """A coordinate tensor whose rows and columns reach `limit`."""
+        width = max(limit.bit_length(), 1)
+        return cls(name, identifier, type_name, shape, FixedPointType(False, width, width), is_coordinates=True)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A constant array with its names."""
+
+    identifier: str
+    type_name: str
+    content: HlsTable
+
+    @property
+    def cpp_type(self) -> str:
+        """The type behind the typedef."""
+        kind = self.content.type
+        return f"ap_{'' if kind.signed else 'u'}int<{kind.width}>" if self.content.is_integer else str(kind)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One kernel call: the node it comes from, its names, its operands."""
+
+    node: str
+    op_type: str
+    config_name: str
+    call: HlsCall
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    tables: tuple[Table, ...]
+
+
+@dataclass
+class TypedGraph:
+    """The whole firmware, before it is text.
+
+    Attributes:
+        top: name of the top function.
+        inputs, outputs: interface, in the order of the ONNX graph.
+        layers: kernel calls in execution order.
+        views: every tensor that can be asked for, by ONNX name; a reshaped view shares the array of its source.
+        fused: tensors of the file that no array holds any more, with the layer that took them in.
+        notes: what the reader of the report should know.
+    """
+
+    top: str
+    inputs: list[Tensor] = field(default_factory=list)
+    outputs: list[Tensor] = field(default_factory=list)
+    layers: list[Layer] = field(default_factory=list)
+    views: dict[str, Tensor] = field(default_factory=dict)
+    fused: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def arrays(self) -> list[Tensor]:
+        """Every array once: inputs, then the results of the layers."""
+        return [*self.inputs, *(t for layer in self.layers for t in layer.outputs)]
