@@ -14,6 +14,7 @@ from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, chec
 from sparse_qonnx.ops.sparse_to_dense import check_coords
 
 # The canvas holds one place per pooled cell and one more, where slots that leave are written.
+# The maximum of ScatterElements keeps or drops NaN by its place in the window, hence the search for it.
 _BODY = """
 SparsePool <mode, kernel_shape, spatial_shape> (features, coords) => (pooled, pooled_coords)
 {
@@ -87,7 +88,14 @@ SparsePool <mode, kernel_shape, spatial_shape> (features, coords) => (pooled, po
          largest = ScatterElements <axis = 1, reduction = "max"> (lowest, places, features)
          largest_here = GatherElements <axis = 1> (largest, places)
          with_zero = Max (largest_here, zero_x)
-         maximum_value = Where (is_full, largest_here, with_zero)
+         number = Where (is_full, largest_here, with_zero)
+         is_nan = IsNaN (features)
+         nan_ones = CastLike (is_nan, features)
+         nans = ScatterElements <axis = 1, reduction = "add"> (counts_0, places, nan_ones)
+         nans_here = GatherElements <axis = 1> (nans, places)
+         any_nan = Greater (nans_here, zero_x)
+         nan_x = Div (zero_x, zero_x)
+         maximum_value = Where (any_nan, nan_x, number)
       }>
    pooled = Where (leads, value, zero_x)
 }
