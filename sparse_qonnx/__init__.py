@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sparse_qonnx.runtime import register as register
     from sparse_qonnx.verify import verify as verify
 
+__version__ = "0.1.0"
+
 _HOME = {
     "InferenceSession": "sparse_qonnx.runtime",
     "SparseQonnxError": "sparse_qonnx.errors",
@@ -50,10 +52,6 @@ sys.modules[__name__].__class__ = _Package
 
 def __getattr__(name: str) -> Any:
     """Import a public name from its module (PEP 562)."""
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("sparse-qonnx")
     if name not in _HOME:
         raise AttributeError(f"module 'sparse_qonnx' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

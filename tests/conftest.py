@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -38,3 +39,50 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder ../shared beside the repository: the published models and reports are not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ONNX file with every operator of ours, made without Keras: 6x8 pixels, at most 5 kept, three classes."""
+    from sparse_qonnx.files import write_model
+    from sparse_qonnx.graph import GraphBuilder
+    from sparse_qonnx.passes import finalize
+
+    rng = np.random.default_rng(7)
+
+    def weights(*shape: int) -> np.ndarray:
+        return rng.integers(-7, 8, shape).astype(np.float32) / 8
+
+    g = GraphBuilder("small")
+    image = g.input("image", [6, 8, 1])
+    x, coords = g.sparse("InputReduce", [image], ["reduce", "reduce.coords"], n_max_pixels=5, threshold=0.25)
+    lane = [
+        g.constant(f"conv.iq.{part}", np.full((1, 1, 1), bits, np.float32))
+        for part, bits in (("k", 0), ("i", 0), ("f", 3))
+    ]
+    modes = {"rounding_mode": "RND", "overflow_mode": "WRAP"}
+    (x,) = g.sparse("FixedPointQuant", [x, *lane], ["conv.iq"], **modes)
+    w, b = g.quantized_constant("conv.kernel", weights(2, 1, 3, 3)), g.quantized_constant("conv.bias", weights(2))
+    (x,) = g.sparse("SparseConv", [x, coords, w, b], ["conv.linear"], kernel_shape=[3, 3])
+    (x,) = g.node("Relu", [x], ["conv"])
+    pool = {"mode": "average", "kernel_shape": [2, 2], "spatial_shape": [6, 8]}
+    x, coords = g.sparse("SparsePool", [x, coords], ["pool", "pool.coords"], **pool)
+    (x,) = g.sparse("SparseToDense", [x, coords], ["flatten.dense"], spatial_shape=[3, 4])
+    (x,) = g.node("Flatten", [x], ["flatten"])
+    (x,) = g.node("MatMul", [x, g.quantized_constant("dense.kernel", weights(24, 3))], ["dense.matmul"])
+    (x,) = g.node("Add", [x, g.quantized_constant("dense.bias", weights(3))], ["dense"])
+    (x,) = g.node("Softmax", [x], ["softmax"])
+    g.output(x)
+    path = tmp_path_factory.mktemp("small") / "small.onnx"
+    write_model(finalize(g.build(), "ap_ufixed<6,1>"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_events() -> np.ndarray:
+    """Twenty events for `small_model`, on its input grid, sparse, the first one empty."""
+    rng = np.random.default_rng(11)
+    values = rng.integers(0, 64, (20, 6, 8, 1)).astype(np.float32) / 32
+    values[rng.random(values.shape) > 0.2] = 0
+    values[0] = 0
+    return values

@@ -1,0 +1,302 @@
+"""The two commands: `sparse-qonnx` and `qonnx-to-hls`.
+
+Exit codes: 0 success, 1 a comparison found mismatches, 2 an error, told in one message on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sparse_qonnx.errors import ConfigurationError, SparseQonnxError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+OK, MISMATCH, ERROR, INTERRUPTED = 0, 1, 2, 130
+
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+# ---- what long work shows -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _working(what: str) -> Iterator[None]:
+    """A spinner on a terminal, nothing elsewhere."""
+    if not _err.is_terminal:
+        yield
+        return
+    with _err.status(escape(what)):
+        yield
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, nothing elsewhere; yields a function of (done, total)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
+        task = bar.add_task(escape(what), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _say(text: str) -> None:
+    _out.print(escape(text))
+
+
+# ---- sparse-qonnx ---------------------------------------------------------------------------------------------------
+
+
+def _export(args: argparse.Namespace) -> int:
+    from sparse_qonnx.export import export
+    from sparse_qonnx.passes.infer_grids import input_types
+
+    with _working(f"exporting {args.model}"):
+        model = export(args.model, args.output, input_precision=args.input_precision)
+    _say(f"wrote {args.output}: {len(model.graph.node)} nodes, {Path(args.output).stat().st_size:,} bytes")
+    types = input_types(model)
+    for value in model.graph.input:
+        stated = types.get(value.name)
+        _say(f"input {value.name}: {stated or 'no fixed-point type; firmware needs one: give --input-precision'}")
+    return OK
+
+
+def _run(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from sparse_qonnx.arrays import batches, read_inputs, write_array
+    from sparse_qonnx.files import read_model
+    from sparse_qonnx.runtime import InferenceSession, with_outputs
+
+    model = read_model(args.model)
+    name = args.tensor or model.graph.output[0].name
+    inputs = read_inputs(model, args.input)
+    session = InferenceSession(with_outputs(model, [name]), kernels=args.kernels)
+    parts: list[NDArray[Any]] = []
+    with _progress("running") as advance:
+        for done, total, batch in batches(inputs, args.batch):
+            parts.append(session.run([name], batch)[0])
+            advance(done, total)
+    result: NDArray[np.generic] = np.concatenate(parts)
+    write_array(result, args.output)
+    _say(f"wrote {args.output}: {name} {list(result.shape)} {result.dtype}")
+    return OK
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from sparse_qonnx.arrays import random_inputs, read_inputs
+    from sparse_qonnx.files import read_model
+
+    model = read_model(args.model)
+    inputs = read_inputs(model, args.input) if args.input else random_inputs(model, args.events)
+    keras_model = None
+    if args.keras:
+        from sparse_qonnx.export.loading import load_model
+
+        with _working(f"loading {args.keras}"):
+            keras_model = load_model(args.keras)
+    with tempfile.TemporaryDirectory(prefix="sparse-qonnx-") as folder:
+        project = None
+        if args.csim:
+            from sparse_qonnx.hls import to_hls
+
+            with _working("compiling the C-simulation"):
+                project = to_hls(args.model, Path(folder) / "firmware")
+                project.compile()
+        return _compare(keras_model, model, project, inputs)
+
+
+def _compare(keras_model: Any, model: Any, project: Any, inputs: dict[str, NDArray[np.float32]]) -> int:
+    from sparse_qonnx.verify import verify
+
+    with _progress("comparing") as advance:
+        report = verify(keras_model, model, project, inputs, progress=advance)
+    _out.print(report.table)
+    for line in report.remarks:
+        _say(line)
+    return OK if report.ok else MISMATCH
+
+
+def _info(args: argparse.Namespace) -> int:
+    from sparse_qonnx.info import describe
+
+    for part in describe(args.model):
+        _out.print(part)
+    return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sparse-qonnx", description="Sparse quantized CNNs as one ONNX file.")
+    _add_version(parser)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    export = commands.add_parser("export", help="write a Keras model as an ONNX file")
+    export.set_defaults(run=_export)
+    export.add_argument("model", metavar="MODEL.keras", help="saved Keras model")
+    export.add_argument("-o", "--output", required=True, metavar="MODEL.onnx", help="file to write")
+    precision = "fixed-point type of the inputs, such as 'ap_ufixed<8,1>'; derived from the quantizers by default"
+    export.add_argument("--input-precision", metavar="TYPE", help=precision)
+
+    run = commands.add_parser("run", help="run an ONNX file in onnxruntime")
+    run.set_defaults(run=_run)
+    run.add_argument("model", metavar="MODEL.onnx", help="model file")
+    _add_input(run, required=True)
+    run.add_argument("-o", "--output", required=True, metavar="Y.npy", help="file to write")
+    run.add_argument("--tensor", metavar="NAME", help="tensor to write instead of the first output")
+    kernels = "native kernels (default), or the function bodies in the file, as stock onnxruntime runs them"
+    run.add_argument("--kernels", choices=["native", "function"], default="native", help=kernels)
+    run.add_argument("--batch", type=_positive, default=256, metavar="N", help="events at a time (default 256)")
+
+    verify = commands.add_parser("verify", help="compare all implementations of an ONNX file, value for value")
+    verify.set_defaults(run=_verify)
+    verify.add_argument("model", metavar="MODEL.onnx", help="model file")
+    _add_input(verify, required=False)
+    verify.add_argument(
+        "--events", type=_positive, default=256, metavar="N", help="random events without --input (256)"
+    )
+    verify.add_argument("--keras", metavar="MODEL.keras", help="compare the Keras model that was exported, too")
+    verify.add_argument("--csim", action="store_true", help="compile and compare the C-simulation, too")
+
+    info = commands.add_parser("info", help="show what is in an ONNX file: nodes, shapes, number formats")
+    info.set_defaults(run=_info)
+    info.add_argument("model", metavar="MODEL.onnx", help="model file")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `sparse-qonnx`."""
+    return _call(_parser(), argv)
+
+
+# ---- qonnx-to-hls ---------------------------------------------------------------------------------------------------
+
+
+def _to_hls(args: argparse.Namespace) -> int:
+    from sparse_qonnx.arrays import read_inputs
+    from sparse_qonnx.files import read_model
+    from sparse_qonnx.hls import to_hls
+
+    model = read_model(args.model)
+    inputs = read_inputs(model, args.csim) if args.csim else None
+    config = _read_config(args.config)
+    with _working(f"writing {args.output}"):
+        project = to_hls(
+            args.model,
+            args.output,
+            backend=args.backend,
+            part=args.part,
+            clock_period=args.clock_period,
+            config=config,
+            force=args.force,
+        )
+    _say(f"wrote {args.output}: {args.backend} project for {args.part}, {args.clock_period} ns")
+    code = OK
+    if inputs is not None:
+        with _working("compiling the C-simulation"):
+            project.compile()
+        code = _compare(None, model, project, inputs)
+    if args.build:
+        with _working(f"running {args.backend}"):
+            project.build()
+        _out.print(project.report())
+    return code
+
+
+def _read_config(path: str | None) -> dict[str, Any] | None:
+    """The mapping in a YAML file."""
+    if path is None:
+        return None
+    import yaml
+
+    where = f"configuration {path!r}"
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigurationError(where, f"cannot be read: {reason}", fix="check the path") from error
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise ConfigurationError(where, f"is not YAML: {problem}", fix="write it as 'key: value' lines") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise ConfigurationError(where, f"holds a {kind}", allowed="a mapping", fix="write it as 'key: value' lines")
+    return content
+
+
+def _hls_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="qonnx-to-hls", description="Write FPGA firmware (HLS C++) of an ONNX file.")
+    _add_version(parser)
+    parser.set_defaults(run=_to_hls)
+    parser.add_argument("model", metavar="MODEL.onnx", help="model file")
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="project folder to write")
+    parser.add_argument("--backend", choices=["Vitis", "Vivado"], default="Vitis", help="HLS tool (default Vitis)")
+    parser.add_argument("--part", default="xcu250-figd2104-2L-e", help="FPGA part (default %(default)s)")
+    parser.add_argument("--clock-period", type=float, default=5.0, metavar="NS", help="in ns (default %(default)s)")
+    parser.add_argument("--config", metavar="HLS.yml", help="YAML file with further options")
+    parser.add_argument("--force", action="store_true", help="replace a project that is already in the folder")
+    csim = "compile the C-simulation and compare it with onnxruntime on these events"
+    parser.add_argument("--csim", action="append", metavar="X.npy", help=csim)
+    parser.add_argument("--build", action="store_true", help="run the HLS tool, which must be installed")
+    return parser
+
+
+def main_hls(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `qonnx-to-hls`."""
+    return _call(_hls_parser(), argv)
+
+
+# ---- both -----------------------------------------------------------------------------------------------------------
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    import sparse_qonnx
+
+    parser.add_argument("--version", action="version", version=f"%(prog)s {sparse_qonnx.__version__}")
+
+
+def _add_input(parser: argparse.ArgumentParser, required: bool) -> None:
+    text = "events as a NumPy array; NAME=X.npy for each input where the model has several"
+    parser.add_argument("--input", action="append", required=required, metavar="X.npy", help=text)
+
+
+def _call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Run the chosen command; an expected error becomes one message and exit code 2."""
+    args = parser.parse_args(argv)
+    show = warnings.showwarning
+    warnings.showwarning = lambda message, *_, **__: _err.print(f"[yellow]warning:[/yellow] {escape(str(message))}")
+    try:
+        code: int = args.run(args)
+    except SparseQonnxError as error:
+        _err.print(f"[bold red]error:[/bold red] {escape(str(error))}")
+        return ERROR
+    except KeyboardInterrupt:
+        _err.print("interrupted")
+        return INTERRUPTED
+    finally:
+        warnings.showwarning = show
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
