@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <sstream>
 #include <stdexcept>
@@ -85,6 +86,12 @@ inline void CheckAddressable(const char* what, const Shape& shape) {
             Fail(what, " would have the shape ", shape, ", more elements than memory can hold");
         }
     }
+}
+
+// Fills with zeros; an empty tensor may have no memory at all, and then none is touched.
+template <typename T>
+inline void Zero(T* values, int64_t count) {
+    if (count > 0) std::memset(values, 0, sizeof(T) * static_cast<size_t>(count));
 }
 
 // An input: nothing is owned.

@@ -5,8 +5,6 @@
 // pixels are compared in blocks of 64, without a branch that depends on the data (a mispredicted branch a block would
 // cost more than the comparisons): first whether a block has a hit at all, then the bit masks of those that do, then
 // the hits out of the masks, in one loop.
-#include <cstring>
-
 #include "block_mask.h"
 #include "parallel.h"
 #include "registry.h"
@@ -84,8 +82,8 @@ class InputReduce {
         for (; start < pixels && found < slots_; ++start) {
             if (image[start * channels] > threshold_) keep(start);
         }
-        std::memset(features + found * channels, 0, sizeof(T) * static_cast<size_t>((slots_ - found) * channels));
-        std::memset(coords + 2 * found, 0, sizeof(int64_t) * static_cast<size_t>(2 * (slots_ - found)));
+        Zero(features + found * channels, (slots_ - found) * channels);
+        Zero(coords + 2 * found, 2 * (slots_ - found));
     }
 
     int64_t slots_;

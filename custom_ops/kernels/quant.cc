@@ -2,7 +2,6 @@
 // back, multiply. A signed width of one bit means the two values -1 and 1.
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -70,7 +69,7 @@ class Quant {
         Tensor inputs[4] = {context.Input<T>(0, "x"), {}, {}, {}};
         T* y = context.Output<T>(0, "y", inputs[0].shape);
         if (constant_result_) {
-            std::memcpy(y, constant_result_->data(), constant_result_->size() * sizeof(T));
+            std::copy(constant_result_->begin(), constant_result_->end(), y);
             return;
         }
         inputs[1] = context.Input<T>(1, "scale");

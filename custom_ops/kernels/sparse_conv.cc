@@ -1,7 +1,6 @@
 // SparseConv (features[B, N, C], coords[B, N, 2], W[F, C/group, kh, kw], bias[F]?) -> features[B, N, F]: a convolution
 // with stride 1 and Keras's "same" padding whose output lives on the same pixels as its input. The bias of a filter is
 // added only where that filter's sum is not 0; empty slots give 0.
-#include <cstring>
 #include <optional>
 
 #include "conv_sums.h"
@@ -98,7 +97,7 @@ class SparseConv {
         }
 
         SPARSE_QONNX_INLINE void Run(int64_t event, T* out) {
-            std::memset(out, 0, sizeof(T) * static_cast<size_t>(map_.slots * filters_));
+            Zero(out, map_.slots * filters_);
             Collect(event);
             if (plain_ && source_count_ <= Neighbours::kAllPairs && RunAllPairs(out)) return;
             neighbours_.ForEach(targets_, target_count_, source_pixels_, source_count_,

@@ -84,8 +84,8 @@ class SparsePool {
         const T* in = map.Features(event);
         const int64_t* in_coords = map.Coords(event);
         table.Clear();
-        std::memset(features, 0, sizeof(T) * static_cast<size_t>(map.slots * channels));
-        std::memset(coords, 0, sizeof(int64_t) * static_cast<size_t>(2 * map.slots));
+        Zero(features, map.slots * channels);
+        Zero(coords, 2 * map.slots);
         for (int64_t slot = 0; slot < map.slots; ++slot) {
             const int64_t row = in_coords[2 * slot], column = in_coords[2 * slot + 1];
             counts[slot] = 0;

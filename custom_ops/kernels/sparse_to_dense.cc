@@ -1,6 +1,4 @@
 // SparseToDense (features[B, N, C], coords[B, N, 2]) -> [B, H, W, C]: every slot at its pixel, 0 elsewhere.
-#include <cstring>
-
 #include "parallel.h"
 #include "registry.h"
 #include "slots.h"
@@ -39,7 +37,7 @@ class SparseToDense {
         const int64_t channels = map.channels;
         const T* features = map.Features(event);
         const int64_t* coords = map.Coords(event);
-        std::memset(dense, 0, sizeof(T) * static_cast<size_t>(image_.height * image_.width * channels));
+        Zero(dense, image_.height * image_.width * channels);
         for (int64_t slot = 0; slot < map.slots; ++slot) {
             const int64_t row = coords[2 * slot], column = coords[2 * slot + 1];
             if (!IsActive(row, column)) continue;
