@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sparse_qonnx.errors import ConfigurationError, SparseQonnxError
+from sparse_qonnx.errors import ConfigurationError, OutputPathError, SparseQonnxError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +56,15 @@ def _say(text: str) -> None:
     _out.print(escape(text))
 
 
+def _require_folder(output: str) -> None:
+    """Refuse an output file that cannot be, before the work and not after it."""
+    path = Path(output)
+    if path.is_dir():
+        raise OutputPathError(f"output {output!r}", "is a folder", allowed="a file name")
+    if not path.parent.is_dir():
+        raise OutputPathError(f"output {output!r}", f"the folder {str(path.parent)!r} does not exist", fix="create it")
+
+
 # ---- sparse-qonnx ---------------------------------------------------------------------------------------------------
 
 
@@ -63,6 +72,7 @@ def _export(args: argparse.Namespace) -> int:
     from sparse_qonnx.export import export
     from sparse_qonnx.passes.infer_grids import input_types
 
+    _require_folder(args.output)
     with _working(f"exporting {args.model}"):
         model = export(args.model, args.output, input_precision=args.input_precision)
     _say(f"wrote {args.output}: {len(model.graph.node)} nodes, {Path(args.output).stat().st_size:,} bytes")
@@ -80,6 +90,7 @@ def _run(args: argparse.Namespace) -> int:
     from sparse_qonnx.files import read_model
     from sparse_qonnx.runtime import InferenceSession, with_outputs
 
+    _require_folder(args.output)
     model = read_model(args.model)
     name = args.tensor or model.graph.output[0].name
     inputs = read_inputs(model, args.input)
