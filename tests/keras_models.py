@@ -50,7 +50,8 @@ def randomize(model: Any, seed: int) -> None:
     owned = {id(v) for q in quantizers for v in q.variables}
     for variable in model.variables:
         if id(variable) not in owned and "float" in variable.dtype and "reduce" not in variable.path:
-            variable.assign(rng.normal(0, 1, variable.shape))
+            values = rng.normal(0, 1, variable.shape)
+            variable.assign(np.abs(values) + 0.1 if "variance" in variable.path else values)
     for quantizer in quantizers:
         _random_widths(quantizer, rng)
 

@@ -163,9 +163,15 @@ class LayerCall:
 
     def chain(self, value: Tensor, steps: Sequence[Step]) -> Tensor:
         """Emit the parts of the layer one after another; the last one's tensor bears the layer's name."""
-        for index, (part, emit) in enumerate(steps):
-            last = index == len(steps) - 1
-            value = emit(value, self.name if last else f"{self.name}.{part}")
+        if not steps:
+            return value
+        *first, (_, emit_last) = steps
+        return emit_last(self.parts(value, first), self.name)
+
+    def parts(self, value: Tensor, steps: Sequence[Step]) -> Tensor:
+        """Emit parts of the layer, none of them the last."""
+        for part, emit in steps:
+            value = emit(value, f"{self.name}.{part}")
         return value
 
     def elementwise(self, part: str, op_type: str, constants: Sequence[str] = (), **attributes: Any) -> Step:

@@ -7,7 +7,7 @@ model is written to, and no loss is formed. Everything else is Keras's own code,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -105,30 +105,65 @@ def _share_weights(layer: Any, copy: Any) -> None:
     """Copy the variables; quantize weights through the original's quantizers."""
     for source, target in zip(layer.variables, copy.variables, strict=True):
         target.assign(to_numpy(source))
-    for (name, source), (_, target) in zip(_weight_quantizers(layer), _weight_quantizers(copy), strict=True):
-        target.call = _Through(source, name)
-
-
-def _weight_quantizers(layer: Any) -> Iterator[tuple[str, Any]]:
-    for owner in layer._flatten_layers():
+    for source, target in zip(layer._flatten_layers(), copy._flatten_layers(), strict=True):
+        if type(source).__name__ in _TABLES:
+            target.call = _table_call(source, target)
+        for name in _FUSED:
+            if hasattr(source, name):
+                setattr(target, name, _borrowed(getattr(source, name)))
         for name in ("_kq", "_bq"):
-            quantizer = getattr(owner, name, None)
-            if quantizer is not None:
-                yield name, quantizer
+            if getattr(source, name, None) is not None:
+                getattr(target, name).call = _through(getattr(source, name))
 
 
-class _Through:
-    """Computes with another layer, in that layer's floating-point type."""
+_TABLES = ("QUnaryFunctionLUT", "QAffinedUnaryFunctionLUT")
+_FUSED = ("_scaler_and_offset", "get_fused_qkernel_and_qbias")
+"""Methods of HGQ2's batch normalizations that compute weights from statistics."""
 
-    def __init__(self, layer: Any, name: str) -> None:
-        self.layer = layer
-        self.__name__ = name
 
-    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+def table_function(layer: Any) -> Callable[[Any], Any]:
+    """What a table layer of HGQ2 computes behind its input quantizer."""
+
+    def compute(x: Any) -> Any:
+        if type(layer).__name__ == "QAffinedUnaryFunctionLUT":
+            x = x * layer.scale + layer.bias
+        y = layer.activation(x)
+        return layer.oq(y) if layer.enable_oq else y
+
+    return compute
+
+
+def _table_call(source: Any, target: Any) -> Callable[..., Any]:
+    """A table's call: its input quantizer in float64, its entries as the file has them."""
+    entries = _through(source, table_function(source))
+
+    def call(inputs: Any, training: bool | None = None) -> Any:
+        return entries(target.iq(inputs) if target.enable_iq else inputs, training)
+
+    return call
+
+
+def _through(layer: Any, function: Callable[[Any], Any] | None = None) -> Callable[..., Any]:
+    """Compute with another layer, in that layer's floating-point type."""
+
+    def call(inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG001  # Keras passes it
         import keras
 
-        narrow = keras.ops.cast(inputs, self.layer.compute_dtype)
-        return keras.ops.cast(self.layer(narrow), inputs.dtype)
+        narrow = keras.ops.cast(inputs, layer.compute_dtype)
+        return keras.ops.cast((function or layer)(narrow), inputs.dtype)
+
+    return call
+
+
+def _borrowed(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of another layer that gives weights, its results cast."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        import keras
+
+        return tuple(keras.ops.cast(part, "float64") for part in method(*args, **kwargs))
+
+    return call
 
 
 class FrozenModel:

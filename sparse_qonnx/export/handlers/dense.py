@@ -18,9 +18,12 @@ def _matmul(call: LayerCall, weights: str, units: int) -> Step:
     return "matmul", emit
 
 
-@handler("hgq.layers.QDense")
-def qdense(call: LayerCall) -> Tensor:
-    """QDense: input quantizer, product with the quantized kernel, quantized bias, activation, output quantizer."""
+@handler("hgq.layers.QDense", "hgq.layers.QBatchNormDense")
+def dense(call: LayerCall) -> Tensor:
+    """QDense: input quantizer, product with the quantized kernel, quantized bias, activation, output quantizer.
+
+    QBatchNormDense is the same, its normalization being part of kernel and bias.
+    """
     value, layer = call.fixed(call.dense()), call.layer
     rank = len(value.shape)
     weights = call.graph.quantized_constant(f"{call.name}.kernel", to_numpy(layer.qkernel))

@@ -1,4 +1,4 @@
-"""Layers that only change the shape, and global pooling: where the sparse part ends."""
+"""Layers that only change the shape, where the sparse part ends, and layers that do nothing."""
 
 from __future__ import annotations
 
@@ -41,25 +41,12 @@ def reshape(call: LayerCall) -> DenseValue:
     return DenseValue(name, shape, float_head=value.float_head)
 
 
-def _global_pool(call: LayerCall, op_type: str) -> DenseValue:
-    value = call.fixed(to_dense(call, call.single()))
-    call.require("data_format", call.layer.data_format, ["channels_last"], "sparsepixels is channels last", "transpose")
-    axes = call.graph.constant(f"{call.name}.axes", np.array([1, 2], dtype=np.int64))
-    keepdims = int(call.layer.keepdims)
-    (name,) = call.graph.node(op_type, [value.name, axes], [call.name], keepdims=keepdims)
-    return DenseValue(name, call.output_shapes[0])
-
-
-@handler("keras.layers.GlobalAveragePooling2D")
-def global_average(call: LayerCall) -> DenseValue:
-    """GlobalAveragePooling2D over all pixels, inactive ones included."""
-    return _global_pool(call, "ReduceMean")
-
-
-@handler("keras.layers.GlobalMaxPooling2D")
-def global_maximum(call: LayerCall) -> DenseValue:
-    """GlobalMaxPooling2D over all pixels, inactive ones included."""
-    return _global_pool(call, "ReduceMax")
+@handler("keras.layers.Permute")
+def permute(call: LayerCall) -> DenseValue:
+    """Permute of the axes of one sample."""
+    value = call.dense()
+    (name,) = call.graph.node("Transpose", [value.name], [call.name], perm=[0, *call.layer.dims])
+    return DenseValue(name, call.output_shapes[0], float_head=value.float_head)
 
 
 @handler(
