@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sparse_qonnx.errors import ConfigurationError
+from sparse_qonnx.hls.identifiers import identifier
 
 HEADS = ("table", "skip")
 
@@ -34,19 +35,17 @@ class HlsConfig:
         Raises:
             ConfigurationError: an unknown key or an impossible value.
         """
-        given = dict(given or {})
+        given = {} if given is None else given
+        if not isinstance(given, Mapping):
+            raise ConfigurationError("HLS configuration", f"is {given!r}", allowed="a mapping from key to value")
         known = [f.name for f in fields(cls)]
         for key in given:
             if key not in known:
                 raise ConfigurationError("HLS configuration", f"unknown key {key!r}", allowed=", ".join(known))
         config = cls(**given)
         _require(config.head in HEADS, "head", config.head, " or ".join(HEADS))
-        _require(
-            isinstance(config.top, str) and config.top.isidentifier() and config.top.isascii(),
-            "top",
-            config.top,
-            "a C++ identifier",
-        )
+        is_name = isinstance(config.top, str) and config.top == identifier(config.top)
+        _require(is_name, "top", config.top, "a C++ identifier: letters, digits, single underscores, no reserved word")
         is_count = isinstance(config.test_events, int) and not isinstance(config.test_events, bool)
         _require(is_count and 1 <= config.test_events <= 10000, "test_events", config.test_events, "1 to 10000")
         precision = config.input_precision

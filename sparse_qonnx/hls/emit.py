@@ -25,7 +25,10 @@ def defines(graph: TypedGraph) -> str:
     """`defines.h`: the type of every array."""
     lines = ['#include "ap_fixed.h"', '#include "ap_int.h"', "", "// Types from exact interval inference: no value"]
     lines[-1] += " overflows, no bit is spare."
+    first_of_type: dict[str, Tensor] = {}
     for tensor in graph.arrays:
+        first_of_type.setdefault(tensor.type_name, tensor)
+    for tensor in first_of_type.values():
         pending = f", to be divided by {tensor.divisor}" if tensor.divisor != 1 else ""
         lines.append(f"typedef {tensor.cpp_type} {tensor.type_name};  // {comment(tensor.name)}{pending}")
     return guarded("defines", "\n".join(lines) + "\n")
@@ -170,4 +173,8 @@ def _call(layer: Layer) -> list[str]:
     types = ", ".join([*(t.type_name for t in operands), layer.config_name])
     arguments = ", ".join([*(t.identifier for t in operands), *(t.identifier for t in layer.tables)])
     head, tail = f"{INDENT}sparse_qonnx::{layer.call.function_name}<{types}>(", f"{arguments});"
-    return [head + tail] if len(head + tail) <= WIDTH else [head, INDENT * 2 + tail]
+    if len(head + tail) <= WIDTH:
+        return [head + tail]
+    if len(head) <= WIDTH:
+        return [head, INDENT * 2 + tail]
+    return [f"{INDENT}sparse_qonnx::{layer.call.function_name}<", f"{INDENT * 2}{types}>(", INDENT * 2 + tail]

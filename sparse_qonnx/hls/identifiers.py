@@ -12,9 +12,15 @@ _KEYWORD_LIST = """alignas alignof and and_eq asm auto bitand bitor bool break c
     unsigned using virtual void volatile wchar_t while xor xor_eq
     main std assert null eof errno inline isnan isinf signbit stdin stdout stderr major minor linux unix i
     sparse_qonnx ap_int ap_uint ap_fixed ap_ufixed"""
-_TYPE_STEM_LIST = """size ptrdiff wchar char16 char32 int8 int16 int32 int64 uint8 uint16 uint32 uint64 intptr uintptr
-    intmax uintmax time clock off pid ssize div ldiv lldiv nullptr max_align float double fpos va_list"""
-# Reserved words and names of the standard library; with `_t` behind them the second would be its types.
+# Types that the C and POSIX headers put in the global namespace, without their `_t`.
+_TYPE_STEM_LIST = """blkcnt blkcnt64 blksize caddr char16 char32 clock clockid comparison_fn cpu_set daddr dev div double
+    error femode fenv fexcept float fpos fpos64 fsblkcnt fsfilcnt fsid gid id ino int8 int16 int32 int64 int_fast8
+    int_fast16 int_fast32 int_fast64 int_least8 int_least16 int_least32 int_least64 intmax intptr key ldiv lldiv locale
+    loff max_align mbstate mode nlink nullptr off off64 pid pthread pthread_attr pthread_barrier pthread_cond
+    pthread_key pthread_mutex pthread_once pthread_rwlock pthread_spinlock ptrdiff quad register sigset size ssize
+    suseconds time timer u_int8 u_int16 u_int32 u_int64 u_quad uid uint8 uint16 uint32 uint64 uint_fast8 uint_fast16
+    uint_fast32 uint_fast64 uint_least8 uint_least16 uint_least32 uint_least64 uintmax uintptr useconds va_list value
+    wchar wctrans wctype wint"""
 _RESERVED = frozenset((*_KEYWORD_LIST.split(), *_TYPE_STEM_LIST.split()))
 _MAX_LENGTH = 60
 
@@ -24,6 +30,8 @@ def identifier(name: str) -> str:
     text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:_MAX_LENGTH].rstrip("_")
     if not text or text[0].isdigit():
         text = f"n{text}"
+    if text.isupper():  # macros are
+        text = text.lower()
     return f"{text}_v" if text.lower() in _RESERVED else text
 
 

@@ -13,6 +13,7 @@ from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.grid import Array, Grid, NodeContext
 from sparse_qonnx.hls.config import HlsConfig
+from sparse_qonnx.hls.dataflow import single_readers
 from sparse_qonnx.hls.fuse import PASSES
 from sparse_qonnx.hls.identifiers import Namer
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
@@ -186,6 +187,7 @@ def _name(model: ModelProto, steps: list[Step], outputs: list[str], proof: Proof
         graph.layers.append(Layer(step.node, step.op_type, base, step.call, inputs, results, tables))
     graph.outputs = [graph.views[name] for name in outputs]
     _check_outputs(graph)
+    single_readers(graph, namer)
     return graph
 
 

@@ -164,10 +164,10 @@ class HlsProject:
         raise InputDataError(f"tensor {name!r}", "is not in the firmware", allowed=allowed)
 
     def _simulate(self, x: Array | Mapping[str, Array], wanted: Sequence[Tensor]) -> list[Array]:
+        inputs = self._inputs(x)
         if self._library is None:
             self.compile()
         assert self._library is not None
-        inputs = self._inputs(x)
         events = len(next(iter(inputs.values())))
         per_event = sum(t.size for t in (*self.graph.inputs, *wanted))
         step = max(1, _BATCH_VALUES // per_event)
