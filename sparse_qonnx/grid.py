@@ -237,6 +237,11 @@ def quantized_limits(
     i = max(i, -f)
     high = (1 << (i + f)) - 1
     low = (-high if overflow is OverflowMode.SAT_SYM else -high - 1) if k else 0
+    if overflow is OverflowMode.WRAP_SM:
+        # It looks at values before they are rounded; without a sign even the upper half of its own range is reflected.
+        top = Fraction(high + 1, 1 if k else 2)
+        if limits is None or limits[0] * Fraction(2) ** f < low or limits[1] * Fraction(2) ** f + _HALF >= top:
+            return -high - 1, high
     if limits is None:
         return low, high
     first, last = (round_fraction(v * Fraction(2) ** f, rounding) for v in limits)
