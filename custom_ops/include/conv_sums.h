@@ -93,11 +93,19 @@ SPARSE_QONNX_INLINE void SumHits(const ConvWeights<T>& weights, const Sources<T>
     }
 }
 
-// What the branchless loop below needs: coordinates as 32-bit numbers side by side.
+// What the branchless loop below needs: coordinates as 32-bit numbers side by side, filled up to a multiple of kStep.
 struct NearbyPixels {
+    static constexpr int64_t kStep = 8;
+    static constexpr int32_t kLimit = 1 << 30;    // coordinates lie between 0 and this
+    static constexpr int32_t kNowhere = -kLimit;  // row of a source that is nobody's neighbour
+
+    SPARSE_QONNX_INLINE void FillUp(int64_t count) {
+        for (int64_t s = count; s % kStep != 0; ++s) rows[s] = columns[s] = kNowhere;
+    }
+
     int32_t* rows;
     int32_t* columns;
-    int32_t* taps;  // scratch, one a source
+    int32_t* places;  // scratch: where in the packed weights each source's tap lies
 };
 
 // All pairs without a branch: a source that is no neighbour meets the tap of zeros. For few lanes this beats looking
@@ -106,18 +114,24 @@ template <int kWidth, int kChannels, typename T>
 SPARSE_QONNX_INLINE void SumAllPairs(const ConvWeights<T>& weights, const Window& window, const Sources<T>& sources,
                                      const NearbyPixels& nearby, int32_t row, int32_t column, T* sums) {
     const auto height = static_cast<uint32_t>(window.height), width = static_cast<uint32_t>(window.width);
-    const auto none = static_cast<int32_t>(window.Taps());
+    const auto tap_size = static_cast<int32_t>(weights.tap_size);
+    const int32_t row_size = static_cast<int32_t>(width) * tap_size;
+    const int32_t none = static_cast<int32_t>(window.Taps()) * tap_size;
     const int32_t first_row = row - static_cast<int32_t>(window.Top());
     const int32_t first_column = column - static_cast<int32_t>(window.Left());
-    for (int64_t s = 0; s < sources.count; ++s) {
-        const int32_t y = nearby.rows[s] - first_row, x = nearby.columns[s] - first_column;
-        const bool hit = (static_cast<uint32_t>(y) < height) & (static_cast<uint32_t>(x) < width);
-        nearby.taps[s] = hit ? y * static_cast<int32_t>(width) + x : none;
+    const int32_t *rows = nearby.rows, *columns = nearby.columns;
+    int32_t* __restrict places = nearby.places;
+    for (int64_t start = 0; start < sources.count; start += NearbyPixels::kStep) {
+        for (int64_t s = start; s < start + NearbyPixels::kStep; ++s) {
+            const int32_t y = rows[s] - first_row, x = columns[s] - first_column;
+            const bool hit = (static_cast<uint32_t>(y) < height) & (static_cast<uint32_t>(x) < width);
+            places[s] = hit ? y * row_size + x * tap_size : none;
+        }
     }
     T total[kWidth] = {};
-    for (int64_t s = 0; s < sources.count; ++s) {
-        const T* w = weights.packed.data() + nearby.taps[s] * weights.tap_size;
-        const T* x = sources.features + s * sources.stride;
+    const T *packed = weights.packed.data(), *x = sources.features;
+    for (int64_t s = 0; s < sources.count; ++s, x += sources.stride) {
+        const T* w = packed + places[s];
         for (int c = 0; c < (kChannels == 0 ? 1 : kChannels); ++c) {
             for (int lane = 0; lane < kWidth; ++lane) {
                 total[lane] += (kChannels == 0 ? x[lane] : x[c]) * w[c * kWidth + lane];

@@ -15,6 +15,15 @@ namespace {
 // Blocks looked at before their hits are taken out; bounds how far beyond the N-th hit the image is read.
 constexpr int kGroup = 64;
 
+// The processor's own prefetching ends with each page; images are read to the end, so the next page is always wanted.
+template <typename T>
+SPARSE_QONNX_INLINE void Prefetch(const T* values, int64_t count) {
+    const uintptr_t ahead = reinterpret_cast<uintptr_t>(values) + 4096;
+    for (uintptr_t byte = 0; byte < static_cast<uintptr_t>(count) * sizeof(T); byte += 64) {
+        __builtin_prefetch(reinterpret_cast<const void*>(ahead + byte));
+    }
+}
+
 template <typename T>
 class InputReduce {
   public:
@@ -48,6 +57,9 @@ class InputReduce {
   private:
     SPARSE_QONNX_INLINE void Reduce(const T* image, int64_t pixels, int64_t width, int64_t channels, T* features,
                                     int64_t* coords) const {
+        // Copies: a store to the outputs might change members, for all the compiler knows.
+        const int64_t slots = slots_;
+        const T threshold = threshold_;
         int64_t found = 0;
         const auto keep = [&](int64_t pixel) SPARSE_QONNX_INLINE_LAMBDA {
             // 32-bit division is several times faster, and an image has fewer pixels than that.
@@ -61,29 +73,30 @@ class InputReduce {
             ++found;
         };
         int64_t start = 0;
-        while (pixels - start >= kBlock && found < slots_) {
+        while (pixels - start >= kBlock && found < slots) {
             uint64_t masks[kGroup + 1];
             int64_t starts[kGroup + 1];
             int filled = 0;
             const int64_t blocks = std::min<int64_t>((pixels - start) / kBlock, kGroup);
             for (int64_t block = 0; block < blocks; ++block, start += kBlock) {
                 const T* first = image + start * channels;
-                if (__builtin_expect(channels == 1 && !AnyAbove(first, threshold_), 1)) continue;
+                Prefetch(first, kBlock * channels);
+                if (__builtin_expect(channels == 1 && !AnyAbove(first, threshold), 1)) continue;
                 starts[filled] = start;
-                masks[filled] = channels == 1 ? BlockMask(first, threshold_) : BlockMask(first, channels, threshold_);
+                masks[filled] = channels == 1 ? BlockMask(first, threshold) : BlockMask(first, channels, threshold);
                 filled += masks[filled] != 0;
             }
-            for (int block = 0; block < filled && found < slots_;) {
+            for (int block = 0; block < filled && found < slots;) {
                 keep(starts[block] + __builtin_ctzll(masks[block]));
                 masks[block] &= masks[block] - 1;
                 block += masks[block] == 0;
             }
         }
-        for (; start < pixels && found < slots_; ++start) {
-            if (image[start * channels] > threshold_) keep(start);
+        for (; start < pixels && found < slots; ++start) {
+            if (image[start * channels] > threshold) keep(start);
         }
-        Zero(features + found * channels, (slots_ - found) * channels);
-        Zero(coords + 2 * found, 2 * (slots_ - found));
+        Zero(features + found * channels, (slots - found) * channels);
+        Zero(coords + 2 * found, 2 * (slots - found));
     }
 
     int64_t slots_;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "broadcast.h"
@@ -18,10 +19,10 @@ enum class Mode { kRound, kHalfEven, kCeil, kFloor, kUp, kDown, kHalfUp, kHalfDo
 constexpr std::array<const char*, 8> kModeNames = {"ROUND", "HALF_EVEN", "CEIL",    "FLOOR",
                                                    "UP",    "DOWN",      "HALF_UP", "HALF_DOWN"};
 
-template <typename T>
-SPARSE_QONNX_INLINE T RoundTo(Mode mode, T x) {
+template <Mode kMode, typename T>
+SPARSE_QONNX_INLINE T RoundTo(T x) {
     constexpr T kHalf = T(0.5);
-    switch (mode) {
+    switch (kMode) {
         case Mode::kCeil:
             return Ceil(x);
         case Mode::kFloor:
@@ -39,6 +40,70 @@ SPARSE_QONNX_INLINE T RoundTo(Mode mode, T x) {
     }
 }
 
+// Limits of the integers, and whether there are only two of them: -1 and 1.
+template <typename T>
+struct Limits {
+    T low, high;
+    bool bipolar;
+};
+
+template <typename T>
+SPARSE_QONNX_INLINE T Clip(T value, const Limits<T>& limits) {
+    value = value > limits.high ? limits.high : value;
+    return value < limits.low ? limits.low : value;
+}
+
+template <typename T>
+SPARSE_QONNX_INLINE T Bipolar(T value) {
+    return value >= 0 ? T(1) : T(-1);
+}
+
+// One scale and zero point for all. A division by a power of two is a multiplication, and much faster.
+template <Mode kMode, typename T>
+void QuantizeUniform(const T* x, T* y, int64_t count, T scale, T zero, Limits<T> limits) {
+    int exponent;
+    const T inverse = T(1) / scale;
+    const bool exact = std::frexp(scale, &exponent) == T(0.5) && std::isnormal(inverse);
+    RunBest([&]() SPARSE_QONNX_INLINE_LAMBDA {
+        // Copies: a store to y might change what is only referred to, for all the compiler knows.
+        const T s = scale, r = inverse, z = zero;
+        const Limits<T> l = limits;
+        if (exact && !l.bipolar) {
+            for (int64_t i = 0; i < count; ++i) y[i] = (RoundTo<kMode>(Clip(x[i] * r + z, l)) - z) * s;
+        } else if (!l.bipolar) {
+            for (int64_t i = 0; i < count; ++i) y[i] = (RoundTo<kMode>(Clip(x[i] / s + z, l)) - z) * s;
+        } else {
+            for (int64_t i = 0; i < count; ++i) y[i] = (Bipolar(x[i] / s + z) - z) * s;
+        }
+    });
+}
+
+// A scale and a zero point each for every element, or one for all where the stride is 0.
+template <Mode kMode, typename T>
+void QuantizeEach(const T* x, T* y, int64_t count, const T* scale, int64_t scale_stride, const T* zero,
+                  int64_t zero_stride, Limits<T> limits) {
+    RunBest([&]() SPARSE_QONNX_INLINE_LAMBDA {
+        for (int64_t i = 0; i < count; ++i) {
+            const T s = scale[i * scale_stride], z = zero[i * zero_stride], value = x[i] / s + z;
+            y[i] = ((limits.bipolar ? Bipolar(value) : RoundTo<kMode>(Clip(value, limits))) - z) * s;
+        }
+    });
+}
+
+template <typename T>
+struct QuantLoops {
+    void (*uniform)(const T*, T*, int64_t, T, T, Limits<T>);
+    void (*each)(const T*, T*, int64_t, const T*, int64_t, const T*, int64_t, Limits<T>);
+};
+
+// Indexed by Mode.
+template <typename T, size_t... kModes>
+QuantLoops<T> ChooseLoops(Mode mode, std::index_sequence<kModes...>) {
+    constexpr QuantLoops<T> kLoops[] = {
+        {&QuantizeUniform<static_cast<Mode>(kModes), T>, &QuantizeEach<static_cast<Mode>(kModes), T>}...};
+    return kLoops[static_cast<size_t>(mode)];
+}
+
 template <typename T>
 class Quant {
   public:
@@ -50,7 +115,9 @@ class Quant {
     explicit Quant(const KernelInfo& info)
         : signed_(info.Int("signed") != 0),
           narrow_(info.Int("narrow") != 0),
-          mode_(ModeFromName<Mode>("rounding_mode", Upper(info.String("rounding_mode", "ROUND")), kModeNames)) {
+          loops_(ChooseLoops<T>(
+              ModeFromName<Mode>("rounding_mode", Upper(info.String("rounding_mode", "ROUND")), kModeNames),
+              std::make_index_sequence<kModeNames.size()>())) {
         // Weights: onnxruntime does not fold custom operators, so the one result they ever have is computed here.
         Tensor constants[4];
         for (size_t i = 0; i < 4; ++i) {
@@ -76,22 +143,24 @@ class Quant {
         inputs[2] = context.Input<T>(2, "zero point");
         inputs[3] = context.Input<T>(3, "bit width");
         const Parameters parameters = Prepare(inputs);
-        const int64_t cost = 5 + 2 * parameters.scale_walk.Run();
-        ParallelFor(context, parameters.runs, cost, [&](int64_t begin, int64_t end) SPARSE_QONNX_INLINE_LAMBDA {
-            for (int64_t run = begin; run < end; ++run) {
-                QuantizeRun(parameters, run, y);
-            }
-        });
+        ParallelFor(context, parameters.runs, 5 + parameters.run,
+                    [&](int64_t begin, int64_t end) SPARSE_QONNX_INLINE_LAMBDA {
+                        for (int64_t run = begin; run < end; ++run) {
+                            QuantizeRun(parameters, run, y);
+                        }
+                    });
     }
 
   private:
+    // Elements come in runs along which both parameters move evenly.
     struct Parameters {
         const T *x, *scale, *zero;
         BroadcastWalk scale_walk, zero_walk;
-        int64_t runs;
-        T low, high;
-        bool bipolar;
+        int64_t count, run, runs;
+        bool uniform;
+        Limits<T> limits;
     };
+    static constexpr int64_t kUniformRun = 4096;
 
     static std::string Upper(std::string text) {
         for (char& letter : text) {
@@ -112,32 +181,31 @@ class Quant {
         const T bits = *tensors[3].as<T>();
         const T low = signed_ ? -std::exp2(bits - 1) + (narrow_ ? 1 : 0) : T(0);
         const T high = signed_ ? std::exp2(bits - 1) - 1 : std::exp2(bits) - (narrow_ ? 2 : 1);
-        BroadcastWalk scale(shape, tensors[1].shape), zero(shape, tensors[2].shape);
-        const int64_t count = shape.size(), run = std::max<int64_t>(std::min(scale.Run(), zero.Run()), 1);
-        return {tensors[0].as<T>(),  tensors[1].as<T>(), tensors[2].as<T>(), scale, zero, count / run, low, high,
-                signed_ && bits == 1};
+        const BroadcastWalk scale(shape, tensors[1].shape), zero(shape, tensors[2].shape);
+        const bool uniform = tensors[1].shape.size() == 1 && tensors[2].shape.size() == 1;
+        const int64_t count = shape.size();
+        // The longer of two runs is a multiple of the shorter: both are products of the last axes.
+        const int64_t run = uniform ? kUniformRun : std::max<int64_t>(std::min(scale.Run(), zero.Run()), 1);
+        return {tensors[0].as<T>(),
+                tensors[1].as<T>(),
+                tensors[2].as<T>(),
+                scale,
+                zero,
+                count,
+                run,
+                (count + run - 1) / run,
+                uniform,
+                {low, high, signed_ && bits == 1}};
     }
 
     void QuantizeRun(const Parameters& p, int64_t index, T* y) const {
-        // Both walks end their runs at multiples of the shorter one.
-        const int64_t run = std::min(p.scale_walk.Run(), p.zero_walk.Run()), begin = index * run;
-        const T* scale = p.scale + Start(p.scale_walk, begin);
-        const T* zero = p.zero + Start(p.zero_walk, begin);
-        const int64_t scale_stride = p.scale_walk.RunStride(), zero_stride = p.zero_walk.RunStride();
-        RunBest([&]() SPARSE_QONNX_INLINE_LAMBDA {
-            for (int64_t i = 0; i < run; ++i) {
-                const T s = scale[i * scale_stride], z = zero[i * zero_stride];
-                T value = p.x[begin + i] / s + z;
-                if (p.bipolar) {
-                    value = value >= 0 ? T(1) : T(-1);
-                } else {
-                    value = value > p.high ? p.high : value;
-                    value = value < p.low ? p.low : value;
-                    value = RoundTo(mode_, value);
-                }
-                y[begin + i] = (value - z) * s;
-            }
-        });
+        const int64_t begin = index * p.run, length = std::min(p.run, p.count - begin);
+        if (p.uniform) {
+            loops_.uniform(p.x + begin, y + begin, length, *p.scale, *p.zero, p.limits);
+        } else {
+            loops_.each(p.x + begin, y + begin, length, p.scale + Start(p.scale_walk, begin), p.scale_walk.RunStride(),
+                        p.zero + Start(p.zero_walk, begin), p.zero_walk.RunStride(), p.limits);
+        }
     }
 
     static int64_t Start(const BroadcastWalk& walk, int64_t element) {
@@ -145,7 +213,7 @@ class Quant {
     }
 
     bool signed_, narrow_;
-    Mode mode_;
+    QuantLoops<T> loops_;
     std::optional<std::vector<T>> constant_result_;
 };
 

@@ -92,8 +92,9 @@ class SparseConv {
             features_ = arena_.template Take<T>(slots * static_cast<size_t>(stride_));
             sums_ = arena_.template Take<T>(
                 static_cast<size_t>(std::max(map.channels, filters + weights.lanes) + ConvWeights<T>::kLanes));
-            nearby_ = {arena_.template Take<int32_t>(slots), arena_.template Take<int32_t>(slots),
-                       arena_.template Take<int32_t>(slots)};
+            const size_t filled = slots + NearbyPixels::kStep;
+            nearby_ = {arena_.template Take<int32_t>(filled), arena_.template Take<int32_t>(filled),
+                       arena_.template Take<int32_t>(filled)};
         }
 
         SPARSE_QONNX_INLINE void Run(int64_t event, T* out) {
@@ -134,13 +135,14 @@ class SparseConv {
                 nearby_.columns[source_count_] = static_cast<int32_t>(column);
                 source_count_ += any;
             }
-            plain_ = all_coords < (uint64_t{1} << 30) && finite == 0 && weights_.finite;
+            plain_ = all_coords < uint64_t{NearbyPixels::kLimit} && finite == 0 && weights_.finite;
         }
 
         // Small vectors and few pixels; false where there is no such loop for these weights.
         SPARSE_QONNX_INLINE bool RunAllPairs(T* out) {
             if (window_.row_dilation != 1 || window_.column_dilation != 1 || weights_.lanes > 4) return false;
-            if (window_.Taps() * weights_.tap_size >= (int64_t{1} << 30)) return false;
+            if ((window_.Taps() + 1) * weights_.tap_size >= NearbyPixels::kLimit) return false;
+            nearby_.FillUp(source_count_);
             if (weights_.per_channel) return ForAllPairs<0>(out);
             if (weights_.groups != 1) return false;
             switch (weights_.group_channels) {
