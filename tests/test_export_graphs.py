@@ -172,9 +172,7 @@ DENSE: dict[str, Callable[[Any], Any]] = {
     "QBatchNormalization image": lambda x: hgq("QBatchNormalization", center=False, enable_oq=True, name="l")(image(x)),
     "QBatchNormDense": lambda x: hgq("QBatchNormDense", 3, name="l")(flat(x)),
     "QEinsumDense": lambda x: hgq("QEinsumDense", "...d,de->...e", 3, bias_axes="e", name="l")(image(x)),
-    "QEinsumDense ellipsis": lambda x: hgq("QEinsumDense", "...d,de->...e", 3, bias_axes="e", name="l")(
-        image(x)
-    ),
+    "QEinsumDense ellipsis": lambda x: hgq("QEinsumDense", "...d,de->...e", 3, bias_axes="e", name="l")(image(x)),
     "QEinsumDense mixed": lambda x: hgq("QEinsumDense", "abcd,cbe->aed", (3, 2), name="l", enable_oq=True)(image(x)),
     "QEinsumDense blocks": lambda x: hgq("QEinsumDense", "abcd,bde->aecb", (3, 7, 8), bias_axes="eb", name="l")(
         image(x)
@@ -216,3 +214,41 @@ def test_tables_and_normalization_on_pixels() -> None:
         return flat(hgq("QUnaryFunctionLUT", "tanh", name="lut2", allow_heterogeneous_table=False)(x))
 
     assert_exact(sparse_model(body), events())
+
+
+def several(x: Any) -> Any:
+    """Floating-point tensors flow through layers that have a handler as well."""
+    y = L.Add(name="a")([L.Dense(3, name="d1")(x), L.PReLU(name="p")(L.Dense(3, name="d2")(x))])
+    return L.Softmax(name="last")(L.Dropout(0.1, name="drop")(L.ReLU(name="r")(y)))
+
+
+FOREIGN: dict[str, Callable[[Any], Any]] = {
+    "Dense": lambda x: L.Dense(4, activation="gelu", name="last")(flat(x)),
+    "tanh": lambda x: L.Activation("tanh", name="last")(flat(x)),
+    "BatchNormalization": lambda x: L.BatchNormalization(name="last")(flat(x)),
+    "Conv2D": lambda x: L.Conv2D(2, 3, padding="same", strides=2, name="last")(image(x)),
+    "LSTM": lambda x: L.LSTM(3, name="last")(L.Reshape((8, 14), name="r")(x)),
+    "LayerNormalization": lambda x: L.LayerNormalization(name="last")(flat(x)),
+    "MaxPooling2D partial": lambda x: L.MaxPooling2D(3, strides=2, padding="same", name="last")(image(x)),
+    "UpSampling2D": lambda x: L.UpSampling2D(2, name="last")(image(x)),
+    "several": lambda x: several(flat(x)),
+}
+
+
+@pytest.mark.parametrize("layer", FOREIGN.values(), ids=FOREIGN.keys())
+def test_any_other_keras_layer_behind_the_sparse_part(layer: Callable[[Any], Any]) -> None:
+    """Such layers compute in floating point: they are compared with a tolerance, what lies before them exactly."""
+    import numpy as np
+
+    from sparse_qonnx.export import export
+    from sparse_qonnx.export.freeze import reference_outputs
+    from sparse_qonnx.runtime import run_tensors
+
+    pytest.importorskip("tf2onnx")
+    model = sparse_model(lambda x, mask: layer(conv(2, "conv1")([x, mask])))
+    proto = export(model, None, "ap_fixed<10,6>")
+    assert [o.name for o in proto.graph.output] == ["last"]
+    want = reference_outputs(model, events())
+    got = run_tensors(proto, {"x_in": events()}, list(want))
+    assert np.array_equal(got["conv1"], want["conv1"])
+    np.testing.assert_allclose(got["last"], want["last"], rtol=1e-5, atol=1e-5)  # summed in another order

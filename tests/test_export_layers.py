@@ -195,3 +195,19 @@ def test_global_pooling_and_reshape(layers: Any, kind: str, keepdims: bool) -> N
         return layers.QDense(2, name="dense")(x)
 
     assert_exact(sparse_model(body), events())
+
+
+@pytest.mark.parametrize("overflow", ["WRAP", "SAT", "SAT_SYM"])
+def test_values_that_are_no_numbers(layers: Any, overflow: str) -> None:
+    """NaN and infinity in kept pixels stay in the pixels they reach; in dropped ones they are gone."""
+
+    def body(x: Any, mask: Any) -> Any:
+        iq = layers.Config("kif", "datalane", overflow_mode=overflow)
+        x = layers.QConv2DSparse(2, 3, padding="same", activation="relu", iq_conf=iq, name="conv1")([x, mask])
+        return layers.QConv2DSparse(2, 3, padding="same", iq_conf=iq, name="conv2")([x, mask])
+
+    x = events()
+    rng = np.random.default_rng(3)
+    for value in (np.nan, np.inf, -np.inf):
+        x[rng.random(x.shape) < 0.02] = value
+    assert_exact(sparse_model(body), x)

@@ -63,6 +63,12 @@ def qdense(*arguments: Any, **keywords: Any) -> Any:
     return QDense(*arguments, **keywords)
 
 
+def hgq_attention(x: Any) -> Any:
+    from hgq.layers import QMultiHeadAttention
+
+    return QMultiHeadAttention(2, 4, name="mha", fuse="none")(x, x)
+
+
 def other_mask(x: Any, mask: Any) -> Any:
     from sparsepixels.layers import MaxPooling2DSparse, QConv2DSparse
 
@@ -85,9 +91,13 @@ REFUSED: dict[str, tuple[Callable[[Any, Any], Any], tuple[str, ...]]] = {
         on_features(lambda: L.Activation("sigmoid", name="act")),
         ("layer 'act' (Activation)", "sigmoid", "inactive pixels", "Allowed: ", "Fix: "),
     ),
-    "tanh": (
-        on_vector(lambda: L.Activation("tanh", name="act")),
+    "tanh on pixels": (
+        on_features(lambda: L.Activation("tanh", name="act")),
         ("layer 'act' (Activation)", "activation='tanh'", "Allowed: linear, relu", "QUnaryFunctionLUT"),
+    ),
+    "tanh in a quantized layer": (
+        on_vector(lambda: qdense(2, activation="tanh", name="d")),
+        ("layer 'd' (QDense)", "activation='tanh'", "Allowed: linear, relu", "QUnaryFunctionLUT"),
     ),
     "gelu in conv": (conv(activation="gelu"), ("layer 'conv1' (QConv2DSparse)", "activation='gelu'")),
     "own activation": (
@@ -112,6 +122,14 @@ REFUSED: dict[str, tuple[Callable[[Any, Any], Any], tuple[str, ...]]] = {
         ("layer 'flatten' (Flatten)", "layer 'q' fills", "QConv2DSparse"),
     ),
     "other pixels": (other_mask, ("layer 'conv1' (QConv2DSparse)", "'pool1.coords'", "'pool3.coords'")),
+    "float layer inside": (
+        on_vector(lambda: keras.Sequential([L.Dense(3, name="float"), qdense(2, name="d")])),
+        ("layer 'd' (QDense)", "floating-point results of 'float'"),
+    ),
+    "attention": (
+        lambda x, _: hgq_attention(L.Reshape((8, 14), name="r")(x)),
+        ("layer 'mha' (QMultiHeadAttention)", "no exact counterpart", "QEinsumDense"),
+    ),
     "float results inside": (softmax_inside, ("layer 'dense1' (QDense)", "'head'", "last layers only")),
     "dense layer on pixels": (
         lambda x, _: flat(qdense(2, name="d")(x)),

@@ -97,6 +97,14 @@ _STEPS: dict[str, Callable[[LayerCall], list[Step]]] = {
 }
 
 
+def is_exact(function: Any) -> bool:
+    """Whether `activation_steps` knows an activation function."""
+    import keras
+
+    name = getattr(function, "__name__", "")
+    return function is None or (name in _STEPS and function is getattr(keras.activations, name, None))
+
+
 def activation_steps(call: LayerCall, function: Any) -> list[Step]:
     """The nodes of an activation function given as `activation=`.
 
@@ -107,11 +115,9 @@ def activation_steps(call: LayerCall, function: Any) -> list[Step]:
     Raises:
         UnsupportedLayerError: naming the function where it is not exact, or not Keras's own.
     """
-    import keras
-
     if function is None:
         return []
     name = getattr(function, "__name__", type(function).__name__)
-    if name not in _STEPS or function is not getattr(keras.activations, name, None):
+    if not is_exact(function):
         call.refuse(f"activation={name!r} is not exact on fixed-point numbers", allowed=ALLOWED, fix=FIX)
     return _STEPS[name](call)

@@ -40,6 +40,9 @@ def default_dtype(dtype: str) -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
+_MASKING = ("QConv2DSparse", "RemoveDilatedPixels")
+
+
 class FrozenLayers:
     """The layers of a model as deployed, each made when it is first called.
 
@@ -63,7 +66,12 @@ class FrozenLayers:
         if type(visit.operation).__name__ == "InputReduce":
             return self._reduce(visit.operation, to_numpy(visit.args[0]))
         layer = self._copy(visit) if self.float64 else visit.operation
-        return layer(*visit.args, **visit.kwargs)
+        result = layer(*visit.args, **visit.kwargs)
+        return self._masked(result, visit.args[0][1]) if type(layer).__name__ in _MASKING else result
+
+    def _masked(self, features: Any, mask: Any) -> Any:
+        """Inactive pixels are 0: Keras multiplies by the mask, and NaN or infinity times 0 is NaN."""
+        return self.tensor(np.where(to_numpy(mask) != 0, to_numpy(features), 0))
 
     def _reduce(self, layer: Any, image: Array) -> list[Any]:
         """The selection of `InputReduce.call`; pixels that are not kept become 0 whatever they hold."""

@@ -15,17 +15,24 @@ if TYPE_CHECKING:
 Handler = Callable[["LayerCall"], "Value | tuple[Value, ...]"]
 
 _HANDLERS: dict[str, Handler] = {}
+_ANY_NUMBERS: set[Handler] = set()
 
 
-def handler(*classes: str) -> Callable[[Handler], Handler]:
+def handler(*classes: str, any_numbers: bool = False) -> Callable[[Handler], Handler]:
     """Register the decorated function for Keras classes given by dotted name, `keras.layers.ReLU`.
 
     Only exactly these classes are served: a subclass may compute something else.
+
+    Args:
+        classes: dotted names.
+        any_numbers: whether the handler also serves floating-point tensors, behind softmax or a layer on no grid.
     """
 
     def register(function: Handler) -> Handler:
         for name in classes:
             _HANDLERS[name] = function
+        if any_numbers:
+            _ANY_NUMBERS.add(function)
         return function
 
     return register
@@ -50,6 +57,11 @@ def _by_class() -> dict[type[Any], Handler]:
         if cls is not None:  # a class that this release of Keras or HGQ2 does not have yet, or no longer has
             found[cls] = function
     return found
+
+
+def takes_any_numbers(function: Handler) -> bool:
+    """Whether a handler serves floating-point tensors as well as fixed-point ones."""
+    return function in _ANY_NUMBERS
 
 
 def find_handler(cls: type[Any]) -> Handler | None:

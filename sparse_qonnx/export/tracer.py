@@ -7,7 +7,8 @@ from typing import Any
 
 from sparse_qonnx.errors import UnsupportedLayerError
 from sparse_qonnx.export.call import LayerCall
-from sparse_qonnx.export.registry import find_handler, registered
+from sparse_qonnx.export.foreign import convert
+from sparse_qonnx.export.registry import find_handler, takes_any_numbers
 from sparse_qonnx.export.values import DenseValue, MaskValue, SparseValue, Value
 from sparse_qonnx.export.walk import Visit, operations, require_graph, walk
 from sparse_qonnx.graph import GraphBuilder
@@ -97,8 +98,8 @@ class _Tracer:
         call = LayerCall(self.graph, visit.operation, self._name(visit), visit.args, visit.kwargs, shapes)
         _check_dtype(call)
         function = find_handler(type(visit.operation))
-        if function is None:
-            call.refuse("has no exact counterpart", allowed=_supported(), fix="replace or remove the layer")
+        if function is None or (_is_float(call) and not takes_any_numbers(function)):
+            function = convert
         result = function(call)
         values = result if isinstance(result, tuple) else (result,)
         self.visits.append(values)
@@ -122,11 +123,13 @@ class _Tracer:
         graph.output(name)
 
 
+def _is_float(call: LayerCall) -> bool:
+    """Whether a layer of Keras's own, which has no quantizers, reads numbers that are on no grid."""
+    numbers = any(isinstance(value, DenseValue) and value.float_head for value in call.inputs)
+    return numbers and type(call.layer).__module__.startswith("keras.")
+
+
 def _check_dtype(call: LayerCall) -> None:
     kind = getattr(call.layer, "compute_dtype", "float32")
     if kind not in ("float32", "float64"):
         call.refuse(f"computes in {kind}", allowed="float32 or float64", fix="build it with dtype='float32'")
-
-
-def _supported() -> str:
-    return ", ".join(sorted({name.rpartition(".")[2] for name in registered()}))

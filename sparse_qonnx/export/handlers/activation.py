@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparse_qonnx.export.activations import activation_steps, relu_steps
+from sparse_qonnx.export.activations import activation_steps, is_exact, relu_steps
 from sparse_qonnx.export.call import LayerCall
+from sparse_qonnx.export.foreign import convert
 from sparse_qonnx.export.handlers.sparse_conv import masking_step
 from sparse_qonnx.export.quantizers import fills, quantizer_steps
 from sparse_qonnx.export.registry import handler
@@ -15,10 +16,10 @@ from sparse_qonnx.export.values import DenseValue, SparseValue, Tensor
 def _input(call: LayerCall) -> Tensor:
     """The input of an elementwise layer; its result is no input image any more."""
     value = call.single()
-    return replace(call.fixed(value), is_input=False) if isinstance(value, DenseValue) else value
+    return replace(value, is_input=False) if isinstance(value, DenseValue) else value
 
 
-@handler("keras.layers.ReLU")
+@handler("keras.layers.ReLU", any_numbers=True)
 def relu(call: LayerCall) -> Tensor:
     """ReLU with max_value, negative_slope and threshold."""
     layer = call.layer
@@ -27,28 +28,30 @@ def relu(call: LayerCall) -> Tensor:
     return call.chain(_input(call), steps)
 
 
-@handler("keras.layers.LeakyReLU")
+@handler("keras.layers.LeakyReLU", any_numbers=True)
 def leaky_relu(call: LayerCall) -> Tensor:
     """LeakyReLU."""
     return call.chain(_input(call), relu_steps(call, float(call.layer.negative_slope), None, 0.0))
 
 
-@handler("keras.layers.Activation")
+@handler("keras.layers.Activation", any_numbers=True)
 def activation(call: LayerCall) -> Tensor:
-    """Activation(name)."""
-    return call.chain(_input(call), activation_steps(call, call.layer.activation))
+    """Activation(name); behind the sparse part also those that are not exact, in floating point."""
+    value, function = _input(call), call.layer.activation
+    if isinstance(value, DenseValue) and not is_exact(function):
+        return convert(call)[0]
+    return call.chain(value, activation_steps(call, function))
 
 
-@handler("keras.layers.Softmax")
+@handler("keras.layers.Softmax", any_numbers=True)
 def softmax(call: LayerCall) -> Tensor:
-    """Softmax over the last axis."""
+    """Softmax over the last axis; over others as TensorFlow has it."""
     import keras
 
     value = call.dense()
-    rank = len(value.shape) + 1
-    axis = call.layer.axis
-    call.require("axis", axis, [-1, rank - 1, [-1], (-1,)], "the head works on the last axis", "axis=-1")
-    return call.chain(call.fixed(value), activation_steps(call, keras.activations.softmax))
+    if call.layer.axis not in (-1, len(value.shape)) or len(call.inputs) != 1:
+        return convert(call)[0]
+    return call.chain(value, activation_steps(call, keras.activations.softmax))
 
 
 @handler("hgq.quantizer.Quantizer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparse_qonnx.export.call import LayerCall, Step
+from sparse_qonnx.export.foreign import convert
 from sparse_qonnx.export.handlers.shape import to_dense
 from sparse_qonnx.export.quantizers import quantizer_steps
 from sparse_qonnx.export.registry import handler
@@ -61,14 +62,16 @@ def global_maximum(call: LayerCall) -> Tensor:
 def _windows(call: LayerCall, op_type: str) -> Tensor:
     """Pooling by whole windows: the image cut into windows, and a reduction over them."""
     value, layer = call.fixed(call.dense()), call.layer
-    call.require(
-        "data_format", layer.data_format, ["channels_last"], "only channels last are exported", "channels_last"
-    )
     size, spatial = tuple(layer.pool_size), value.shape[:-1]
-    call.require("strides", tuple(layer.strides), [size], "windows must neither overlap nor leave gaps", "strides=None")
-    if any(n % s for n, s in zip(spatial, size, strict=True)):
-        fix = "choose a window that divides the image"
-        call.refuse(f"pool_size={size!r} does not divide the image {spatial!r}", allowed="whole windows only", fix=fix)
+    whole = tuple(layer.strides) == size and not any(n % s for n, s in zip(spatial, size, strict=True))
+    if not whole or layer.data_format != "channels_last":
+        if not hasattr(layer, "enable_iq"):
+            return convert(call)[0]
+        call.refuse(
+            f"pool_size={size!r}, strides={tuple(layer.strides)!r}, data_format={layer.data_format!r} on {spatial!r}",
+            allowed="whole windows side by side: strides=None, sizes that divide the image, channels last",
+            fix="choose a window that divides the image",
+        )
     cut = [part for n, s in zip(spatial, size, strict=True) for part in (n // s, s)]
     target = call.graph.constant(f"{call.name}.windows", np.array([0, *cut, value.shape[-1]], dtype=np.int64))
 

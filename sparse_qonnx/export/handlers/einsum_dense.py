@@ -124,9 +124,8 @@ def einsum_dense(call: LayerCall) -> Tensor:
     axes = plan(call, rank)
     kernel, bias = _weights(layer)
     weights = call.graph.quantized_constant(f"{call.name}.kernel", axes.matrix(kernel))
-    sizes = dict(zip(axes.source, value.shape, strict=True)) | dict(
-        zip(axes.result, call.output_shapes[0], strict=True)
-    )
+    # not the shape Keras states: for several elided axes it has them in reverse order
+    sizes = dict(zip(axes.source, value.shape, strict=True)) | dict(zip(axes.kernel, kernel.shape, strict=True))
     free = tuple(sizes[a] for a in axes.free)
     made = tuple(sizes[a] for a in axes.made)
     units = math.prod(made)
@@ -146,5 +145,5 @@ def einsum_dense(call: LayerCall) -> Tensor:
         steps.append(call.elementwise("linear", "Add", [addend]))
     steps += activation_steps(call, layer.activation)
     if layer.enable_oq:
-        steps += quantizer_steps(call, layer.oq, "oq", len(call.output_shapes[0]))
+        steps += quantizer_steps(call, layer.oq, "oq", len(axes.result))
     return call.chain(value, steps)

@@ -21,7 +21,7 @@ def to_dense(call: LayerCall, value: Tensor, name: str = "") -> DenseValue:
     return DenseValue(dense, value.shape)
 
 
-@handler("keras.layers.Flatten")
+@handler("keras.layers.Flatten", any_numbers=True)
 def flatten(call: LayerCall) -> DenseValue:
     """Flatten, rows first, channels last."""
     value = to_dense(call, call.single())
@@ -31,7 +31,7 @@ def flatten(call: LayerCall) -> DenseValue:
     return DenseValue(name, call.output_shapes[0], float_head=value.float_head)
 
 
-@handler("keras.layers.Reshape")
+@handler("keras.layers.Reshape", any_numbers=True)
 def reshape(call: LayerCall) -> DenseValue:
     """Reshape of one sample."""
     value = to_dense(call, call.single())
@@ -41,7 +41,7 @@ def reshape(call: LayerCall) -> DenseValue:
     return DenseValue(name, shape, float_head=value.float_head)
 
 
-@handler("keras.layers.Permute")
+@handler("keras.layers.Permute", any_numbers=True)
 def permute(call: LayerCall) -> DenseValue:
     """Permute of the axes of one sample."""
     value = call.dense()
@@ -59,6 +59,7 @@ def permute(call: LayerCall) -> DenseValue:
     "keras.layers.GaussianNoise",
     "keras.layers.ActivityRegularization",
     "keras.layers.Identity",
+    any_numbers=True,
 )
 def nothing(call: LayerCall) -> Value:
     """Layers that do nothing at inference."""
