@@ -13,7 +13,7 @@ PYTEST_FLAGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test lint format fuzz bench wheel clean
+.PHONY: help install demo test lint format fuzz bench wheel supported clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -28,7 +28,6 @@ $(BIN)/python:
 
 $(STAMP): $(BIN)/python $(NATIVE)
 	@echo "Installing sparse-qonnx and what it needs into $(VENV): a minute or two, once"
-	@$(BIN)/pip install --quiet --upgrade pip
 	@$(BIN)/pip install --quiet --editable '.[keras,csim,demo,dev]'
 	@touch $@
 
@@ -57,6 +56,10 @@ fuzz: $(STAMP)
 
 bench: $(STAMP)
 	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+# The table of what is supported, in README.md.
+supported: $(STAMP)
+	$(BIN)/python docs/supported.py
 
 wheel: $(STAMP)
 	$(BIN)/pip wheel --no-deps --wheel-dir dist .

@@ -6,11 +6,12 @@ Exit codes: 0 success, 1 a comparison found mismatches, 2 an error, told in one 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,28 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextmanager
+def _quiet_imports() -> Iterator[None]:
+    """TensorFlow talks about its build while it is imported, past Python's stderr: what follows is only our own."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def _import_keras() -> None:
+    """Import what `sparse_qonnx.export` needs; what is missing is its own message."""
+    with _quiet_imports(), suppress(ImportError):
+        import hgq  # noqa: F401
+        import sparsepixels.layers  # noqa: F401
+
+
 def _say(text: str) -> None:
     _out.print(escape(text))
 
@@ -73,6 +96,7 @@ def _export(args: argparse.Namespace) -> int:
     from sparse_qonnx.passes.infer_grids import input_types
 
     _require_folder(args.output)
+    _import_keras()
     with _working(f"exporting {args.model}"):
         model = export(args.model, args.output, input_precision=args.input_precision)
     _say(f"wrote {args.output}: {len(model.graph.node)} nodes, {Path(args.output).stat().st_size:,} bytes")
@@ -116,6 +140,7 @@ def _verify(args: argparse.Namespace) -> int:
     if args.keras:
         from sparse_qonnx.export.loading import load_model
 
+        _import_keras()
         with _working(f"loading {args.keras}"):
             keras_model = load_model(args.keras)
     with tempfile.TemporaryDirectory(prefix="sparse-qonnx-") as folder:

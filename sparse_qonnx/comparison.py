@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -65,7 +65,7 @@ class Comparison:
 
 
 class ComparisonTable(Sequence[Comparison]):
-    """All comparisons, a row each; `print` and rich show it as a table with implementations that agree in one row."""
+    """All comparisons, one each; `print` and rich show them as a table with a row per tensor."""
 
     def __init__(self, rows: Sequence[Comparison]) -> None:
         self._rows = tuple(rows)
@@ -80,30 +80,31 @@ class ComparisonTable(Sequence[Comparison]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _merged(self) -> Iterator[tuple[Comparison, list[str]]]:
-        """Neighbouring rows of a tensor that say the same, with the names of those they speak of."""
-
-        def key(row: Comparison) -> tuple[Any, ...]:
-            return row.tensor, row.values, row.mismatches, row.largest, row.tolerance
-
-        place = {name: n for n, name in enumerate(dict.fromkeys(row.tensor for row in self._rows))}
-        for _, rows in groupby(sorted(self._rows, key=lambda row: (place[row.tensor], *key(row)[1:])), key):
-            group = list(rows)
-            yield group[0], [row.other for row in group]
-
     def __rich__(self) -> Table:
-        table = Table("tensor", "compared", header_style="bold")
-        for title in ("values", "mismatches", "largest difference", "allowed"):
+        others = list(dict.fromkeys(row.other for row in self._rows))
+        reference = self._rows[0].reference if self._rows else "nothing"
+        title = f"Mismatches with {reference}, by implementation"
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        table.add_column("tensor", overflow="fold")
+        for title in ("values", *others, "largest difference", "allowed"):
             table.add_column(title, justify="right")
-        for row, others in self._merged():
-            pair = f"{row.reference} = {', '.join(others)}" if row.ok else f"{row.reference} ≠ {', '.join(others)}"
-            largest, allowed = f"{row.largest:.3g}", f"{row.tolerance:.3g}"
-            style = "" if row.ok else "bold red"
-            table.add_row(row.tensor, pair, f"{row.values:,}", f"{row.mismatches:,}", largest, allowed, style=style)
+        for (tensor, tolerance), rows in self._by_tensor().items():
+            cells = {row.other: f"{row.mismatches:,}" for row in rows}
+            numbers = (f"{max(row.largest for row in rows):.3g}", f"{tolerance:.3g}")
+            style = "" if all(row.ok for row in rows) else "bold red"
+            values = f"{max(row.values for row in rows):,}"
+            table.add_row(tensor, values, *(cells.get(other, "-") for other in others), *numbers, style=style)
         return table
 
+    def _by_tensor(self) -> dict[tuple[str, float], list[Comparison]]:
+        """The comparisons of a row: one tensor, and one tolerance (a float head has two)."""
+        found: dict[tuple[str, float], list[Comparison]] = {}
+        for row in self._rows:
+            found.setdefault((row.tensor, row.tolerance), []).append(row)
+        return found
+
     def __str__(self) -> str:
-        console = Console(width=160, color_system=None)
+        console = Console(width=120, color_system=None)
         with console.capture() as capture:
             console.print(self)
         return capture.get().rstrip()

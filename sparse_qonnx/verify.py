@@ -57,7 +57,7 @@ def verify(
     Inputs are put on the input grid first: off it no fixed-point implementation can agree with a floating-point one.
 
     Args:
-        keras_model: the Keras model that was exported, or None.
+        keras_model: the Keras model that was exported, in memory or the path of its `.keras` file, or None.
         model: the ONNX file.
         project: the result of `to_hls`, compiled, or None.
         x: events `[B, ...]`, or a mapping from input name for models with several inputs.
@@ -143,7 +143,10 @@ def _session(proto: ModelProto, tensors: Sequence[str], kernels: str) -> Callabl
 def _keras(keras_model: Any, proto: ModelProto, on_grid: Tensors, tensors: Sequence[str]) -> Backend:
     """The Keras model, run once over all events; float64 where the file holds a tensor in float64."""
     from sparse_qonnx.export.freeze import reference_outputs
+    from sparse_qonnx.export.loading import load_model
 
+    if isinstance(keras_model, str | os.PathLike):
+        keras_model = load_model(keras_model)
     wide = any(v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in all_values(proto).values())
     arrays = [on_grid[value.name] for value in proto.graph.input]
     outputs = reference_outputs(keras_model, arrays, tensors, float64=wide)
@@ -168,11 +171,11 @@ def _backends(
     if find_library() is None:
         notes.append(f"Native kernels not compared: {why_no_library()}")
     else:
-        yield Backend("native kernels", tensors, _session(proto, tensors, "native"), {})
+        yield Backend("native", tensors, _session(proto, tensors, "native"), {})
     yield Backend("qonnx", tensors, lambda batch, _: run_qonnx(proto, batch, tensors), {})
     if project is not None:
         known = [name for name in tensors if name in project.tensors]
-        yield Backend("C-simulation", known, lambda batch, _: project.predict_tensors(batch, known), project.tolerances)
+        yield Backend("C-sim", known, lambda batch, _: project.predict_tensors(batch, known), project.tolerances)
 
 
 def _rows(proof: Proof, tensors: list[str], backends: list[Backend]) -> dict[tuple[str, str], Comparison]:

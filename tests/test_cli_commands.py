@@ -52,7 +52,7 @@ def test_verify_random_events(small_model: Path, capsys: pytest.CaptureFixture[s
 def test_verify_with_c_simulation(small_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("da4ml")
     assert cli.main(["verify", str(small_model), "--events", "40", "--csim"]) == 0
-    assert "C-simulation" in capsys.readouterr().out
+    assert "C-sim" in capsys.readouterr().out
 
 
 def test_verify_finds_a_function_body_that_lies(
@@ -69,7 +69,7 @@ def test_verify_finds_a_function_body_that_lies(
     assert cli.main(["verify", str(path), "--events", "40"]) == 1
     out = capsys.readouterr().out
     assert "MISMATCH" in out
-    assert "≠" in out
+    assert "pool" in out
 
 
 def test_info(small_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

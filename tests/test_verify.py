@@ -65,7 +65,7 @@ def test_one_wrong_value_is_found(small_model: Path, small_events: np.ndarray) -
     report = verify(None, small_model, FakeProject(small_model, change), small_events)
     assert not report.ok
     (wrong,) = [row for row in report.table if not row.ok]
-    assert (wrong.tensor, wrong.other, wrong.mismatches, wrong.largest) == ("dense", "C-simulation", 1, 0.125)
+    assert (wrong.tensor, wrong.other, wrong.mismatches, wrong.largest) == ("dense", "C-sim", 1, 0.125)
     assert "MISMATCH: 1 values in dense" in str(report)
 
 
@@ -103,11 +103,11 @@ def test_float64_is_compared_with_float32_as_float32() -> None:
     assert not row.ok
 
 
-def test_table_puts_those_that_agree_into_one_row() -> None:
+def test_table_has_a_row_for_each_tensor() -> None:
     rows = [Comparison("t", "a", other, values=4) for other in ("b", "c")]
     text = str(ComparisonTable([*rows, Comparison("t", "a", "d", values=4, mismatches=1, largest=0.5)]))
-    assert "a = b, c" in text
-    assert "a ≠ d" in text
+    (line,) = [line for line in text.splitlines() if line.split()[:1] == ["t"]]
+    assert line.split() == ["t", "4", "0", "0", "1", "0.5", "0"]
 
 
 @pytest.mark.parametrize(

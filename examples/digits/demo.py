@@ -14,11 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-
 import data
-import model as digits
 import numpy as np
 import onnxruntime as ort
 import picture
@@ -39,6 +35,22 @@ def step(title: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     console.print(f"  [dim]{time.perf_counter() - start:.1f} s[/dim]")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """TensorFlow talks about its build while it is imported, past Python's stderr: keep that out of the demo."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def size(path: Path) -> str:
@@ -71,6 +83,8 @@ def main() -> int:
     folder = fresh_folder(arguments.output)
     saved, onnx_file, firmware, png = (folder / n for n in ("digits.keras", "digits.onnx", "firmware", "event.png"))
 
+    with quiet():
+        import model as digits
     with step("Train a sparse CNN on digits lost on a 32x32 canvas"):
         x_train, y_train, x_test, y_test = data.load()
         keras_model = digits.build()

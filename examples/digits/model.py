@@ -8,15 +8,18 @@ from hgq.config import LayerConfigScope, QuantizerConfigScope
 from hgq.layers import QDense
 from hgq.quantizer.config import QuantizerConfig
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sparsepixels.layers import AveragePooling2DSparse, InputReduce, MaxPooling2DSparse, QConv2DSparse
 
 EPOCHS = 5
 BATCH = 128
+SEED = 0
 
 
 def build() -> keras.Model:
     """Two sparse convolutions on the kept pixels, two poolings, two dense layers, softmax."""
+    keras.utils.set_random_seed(SEED)
     # More fractional bits than HGQ2's default at the start, so that faint pixels survive the first epochs.
     lane = QuantizerConfig(place="datalane", q_type="kif", i0=2, f0=6, overflow_mode="WRAP")
     with (
@@ -47,10 +50,10 @@ class ShowTraining(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Start the bar."""
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.progress = Progress(*columns, transient=True)
+        console = Console(highlight=False)
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.task = self.progress.add_task("training", total=self.params["epochs"] * self.params["steps"])
-        if self.progress.console.is_terminal:
-            self.progress.start()
+        self.progress.start()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Move the bar."""
@@ -61,8 +64,7 @@ class ShowTraining(keras.callbacks.Callback):
         reduce, now = self.model.get_layer("reduce"), logs or {}
         self.progress.console.print(
             f"  epoch {epoch + 1}/{self.params['epochs']}: loss {now['loss']:.3f}, accuracy {now['accuracy']:.1%}, "
-            f"keeps {reduce.n_max_pixels} pixels above {reduce.threshold:.3f}",
-            highlight=False,
+            f"keeps {reduce.n_max_pixels} pixels above {reduce.threshold:.3f}"
         )
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:

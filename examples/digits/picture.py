@@ -43,7 +43,7 @@ def _scatter(features: Array, coords: NDArray[np.int64], side: int) -> Array:
 
 
 def _map(axes: Axes, image: Array, coords: NDArray[np.int64], title: str, below: str) -> None:
-    axes.imshow(image, cmap="viridis", vmin=0)
+    axes.imshow(image, cmap="Greys" if np.isfinite(image).all() else "viridis", vmin=0)
     for row, column in coords[coords.any(axis=1)] - 1:
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=MARK, linewidth=0.9))
     axes.set(xticks=[], yticks=[])
@@ -59,7 +59,7 @@ def _bars(axes: Axes, probabilities: Array, label: int) -> None:
     axes.set(yticks=range(10), xlim=(0, 1), xticks=[0, 1])
     axes.invert_yaxis()
     axes.set_title("softmax", fontsize=10, loc="left")
-    axes.set_xlabel(f"true digit: {label}", fontsize=8, color=QUIET)
+    axes.set_xlabel(f"true digit:\n{label}", fontsize=8, color=QUIET)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -74,14 +74,14 @@ def draw(path: Path, event: Array, label: int, png: Path) -> None:
     """
     wanted = {name for features, coords, *_ in MAPS for name in (features, coords)} | {"softmax"}
     values = tensors(path, event, sorted(wanted))
-    figure = Figure(figsize=(14, 2.9), layout="constrained")
+    figure = Figure(figsize=(14, 3), layout="constrained")
     axes = figure.subplots(1, len(MAPS) + 2)
     kept = values["reduce.coords"][0]
     count, active = int(kept.any(axis=1).sum()), int((event[..., 0] > 0).sum())
-    _map(axes[0], event[..., 0], kept, "image 32x32", f"{active} of 1024 pixels lit, {count} kept (marked)")
+    _map(axes[0], event[..., 0], kept, "image 32x32", f"{active} of 1024 pixels lit,\n{count} kept (marked)")
     for place, (features, coords, side, what) in zip(axes[1:], MAPS, strict=False):
         slots, shape = values[coords][0], values[features][0].shape
-        below = f"{what}: {int(slots.any(axis=1).sum())} of {side * side} cells, {shape[1]} channels"
+        below = f"{what}, {shape[1]} channels\n{int(slots.any(axis=1).sum())} of {side * side} cells"
         _map(place, _scatter(values[features][0], slots, side), slots, f"{features} {side}x{side}", below)
     _bars(axes[-1], values["softmax"][0], label)
     figure.savefig(png, dpi=130)
