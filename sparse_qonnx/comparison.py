@@ -86,7 +86,7 @@ class ComparisonTable(Sequence[Comparison]):
         title = f"Mismatches with {reference}, by implementation"
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         table.add_column("tensor", overflow="fold")
-        for title in ("values", *others, "largest difference", "allowed"):
+        for title in ("values", *others, "largest\ndiff.", "limit"):
             table.add_column(title, justify="right")
         for (tensor, tolerance), rows in self._by_tensor().items():
             cells = {row.other: f"{row.mismatches:,}" for row in rows}

@@ -36,6 +36,6 @@ def test_linked_files_exist(repository: Path, page: str) -> None:
 def test_make_targets_exist(repository: Path) -> None:
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
     pages = "".join((repository / page).read_text(encoding="utf-8") for page in ("README.md", "CONTRIBUTING.md"))
-    named = set(re.findall(r"`?\bmake (\w+)\b", " ".join(re.findall(r"`[^`]*`|^make .*$", pages, re.MULTILINE))))
+    named = set(re.findall(r"`?\bmake ([a-z]+)\b", " ".join(re.findall(r"`[^`]*`|^make .*$", pages, re.MULTILINE))))
     assert named
     assert [t for t in named if not re.search(rf"^{t}:", makefile, re.MULTILINE)] == []
