@@ -11,6 +11,7 @@ import pytest
 from harness import assert_same_everywhere
 from sparse_qonnx.fixed import OverflowMode, RoundingMode, quantize
 from sparse_qonnx.grid import Grid, NodeContext, quantized_limits
+from sparse_qonnx.standard.gather import Gather
 from sparse_qonnx.standard.reduce_mean import ReduceMean
 from sparse_qonnx.standard.reduce_sum import ReduceSum
 
@@ -47,3 +48,12 @@ def test_reductions_of_a_vector_are_proven(rule: type[ReduceSum | ReduceMean], k
     proof = rule.prove(NodeContext("n", rule.__name__, {"keepdims": keepdims}, shapes, (grid, None), constants))
     assert proof.outputs[0] is not None
     assert (proof.outputs[0].lowest, proof.outputs[0].highest) == (-1, 6)
+
+
+def test_a_table_that_a_quant_gives_is_proven() -> None:
+    """The table of a QUnaryFunctionLUT is written as initializer -> Quant -> Gather."""
+    table = Grid.of_constant(np.array([0.0, 0.25, -1.0]))
+    shapes = ((3,), ("batch", 2))
+    proof = Gather.prove(NodeContext("n", "Gather", {}, shapes, (table, None), (None, None), (("batch", 2),)))
+    assert proof.outputs[0] is not None
+    assert (proof.outputs[0].lowest, proof.outputs[0].highest, proof.outputs[0].frac) == (-4, 1, 2)

@@ -14,7 +14,8 @@ class Gather(StandardOp):
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
         table = node.grids[0]
-        if table is None or node.constants[0] is None:
+        # Tables are initializers, or come out of a Quant, whose result is as constant: one value an element.
+        if table is None or table.lo is not table.hi:
             return NodeProof((None,))
         shape = (1,) * (len(node.output_shapes[0]) - 1)
         lo, hi = (np.array(v, dtype=object).reshape(shape) for v in (table.lowest, table.highest))

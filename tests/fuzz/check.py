@@ -1,0 +1,328 @@
+"""One network through every implementation, the same events, compared value for value.
+
+Two Keras references: the model as built by its own script with its learned reductions replaced by the fixed ones they
+are at inference (nothing of this package takes part), for the outputs; and `reference_outputs`, for every tensor.
+
+Non-finite events are compared among NumPy, onnxruntime, qonnx and the native kernels only: Keras multiplies the image
+by the keep mask, so there NaN and infinities of pixels that were not kept spread as `nan * 0`.
+
+Events off the input grid are compared where a quantizer is the first to read them, in float32: elsewhere the file
+promises nothing for them.
+
+onnxruntime's ReduceMax keeps or drops NaN by its place, so what lies behind one is not compared for non-finite events.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto
+
+from fuzz.recipe import Network, load
+from fuzz.refusals import explain
+from sparse_qonnx.errors import SparseQonnxError
+from sparse_qonnx.fixed import FixedPointType
+from sparse_qonnx.graph import all_values, read_metadata
+from sparse_qonnx.grid import Grid
+from sparse_qonnx.passes.infer_grids import infer_grids, input_types
+from sparse_qonnx.reference import run_reference
+from sparse_qonnx.runtime import Kernels, run_qonnx, run_tensors
+
+Array = NDArray[Any]
+Tensors = dict[str, Array]
+
+HEAD_TOLERANCE = 5e-6
+"""Softmax and sigmoid are floating point: every runtime has its own exponential and order of sums, a few ulp of 1."""
+QUOTIENT_TOLERANCE = 2.0**-20
+"""Relative to the largest value a tensor can hold: sums of quotients (averages by no power of two, not quantized
+since) depend on the order of floating-point additions."""
+UNPROVEN = FixedPointType.parse("ap_fixed<6,3>")
+"""Events of inputs whose type is neither stated nor derivable."""
+
+
+class MismatchError(AssertionError):
+    """Two implementations disagree, or an exception nobody announced."""
+
+
+@dataclass
+class Result:
+    """What became of one network.
+
+    Attributes:
+        refusal: class of the documented refusal; empty where the export succeeded.
+        values: values compared for equality, and with a tolerance.
+        tensors: tensors compared for equality, and with a tolerance.
+        notes: what occurred, for the statistics.
+    """
+
+    refusal: str = ""
+    values: list[int] = field(default_factory=lambda: [0, 0])
+    tensors: list[int] = field(default_factory=lambda: [0, 0])
+    notes: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Csim:
+    """How to C-simulate: compiles a project for a file and computes the named tensors it knows."""
+
+    run: Callable[[ModelProto, Tensors, list[str]], Mapping[str, Array]]
+
+
+def check_script(path: str) -> Result:
+    """Check the network of a script file."""
+    return check_source(Path(path).read_text())
+
+
+def check(network: Network, csim: Csim | None = None) -> Result:
+    """Check a network.
+
+    Raises:
+        MismatchError: where implementations disagree or a refusal is not documented; the message ends with the script.
+    """
+    source = network.script()
+    try:
+        return check_source(source, csim)
+    except MismatchError as error:
+        raise MismatchError(f"{error}\n\n{source}") from None
+
+
+def check_source(source: str, csim: Csim | None = None) -> Result:
+    """Check the network that a script builds."""
+    script = load(source)
+    script["keras"].backend.clear_session()
+    result = Result()
+    try:
+        model = script["float_model"](script["build"], "float32")
+    except Exception as error:
+        return _not_a_model(error, result)
+    proto = _export(model, script, result)
+    if proto is None:
+        return result
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # qonnx and NumPy on non-finite events
+        _Case(script, model, proto, result, csim).run()
+    return result
+
+
+def _not_a_model(error: Exception, result: Result) -> Result:
+    """Keras cannot build it; the generator makes a few such networks on purpose."""
+    result.refusal = f"Keras cannot build it: {type(error).__name__}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    result.notes.add(f"{result.refusal}: {' '.join(lines[:2])[:200]}")
+    return result
+
+
+def _export(model: Any, script: dict[str, Any], result: Result) -> ModelProto | None:
+    """The file, or None where the exporter refuses for a documented reason."""
+    from sparse_qonnx.export import export
+
+    try:
+        return export(model, input_precision=script["INPUT_PRECISION"])
+    except SparseQonnxError as error:
+        reason = explain(error, script["FEATURES"])
+        if reason is None:
+            raise MismatchError(f"undocumented refusal {type(error).__name__}: {error}") from error
+        result.refusal = f"{type(error).__name__}: {reason}"
+        return None
+    except Exception as error:
+        raise MismatchError(f"export raised {type(error).__name__}: {error}") from error
+
+
+class _Case:
+    """An exported network and its events."""
+
+    def __init__(
+        self, script: dict[str, Any], model: Any, proto: ModelProto, result: Result, csim: Csim | None
+    ) -> None:
+        self.script, self.model, self.proto, self.result, self.csim = script, model, proto, result, csim
+        self.wide = read_metadata(proto)["sparse_qonnx.arithmetic"] == "float64"
+        self.grids = infer_grids(proto).grids
+        self.outputs = [v.name for v in proto.graph.output]
+        self.tensors = list(_data_tensors(proto))
+        self.types = input_types(proto)
+        result.notes.add("arithmetic float64" if self.wide else "arithmetic float32")
+        self._check_proof()
+
+    # ---- the comparisons ----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        events = self._events()
+        stock = self._compare_files("events", events)
+        for name, values in stock.items():
+            self._check_grid(name, values)
+        self._compare_keras(events, stock)
+        if any(np.any(stock[name]) for name in self.outputs):
+            self.result.notes.add("outputs not all 0")
+        if self.csim is not None:
+            names = [name for name in self.tensors if self._tolerance(name) == 0]
+            self._agree("C-simulation", stock, self.csim.run(self.proto, events, names))
+            self.result.notes.add("C-simulated")
+        off_grid = self._off_grid(events)
+        if off_grid is not None:
+            self.result.notes.add("events off the grid")
+            self._compare_keras(off_grid, self._compare_files("off-grid events", off_grid), independent_only=True)
+        broken = {name: _with_non_finite(x, self.script["EVENTS_SEED"]) for name, x in events.items()}
+        self._compare_files("non-finite events", broken, skip=_behind(self.proto, "ReduceMax"))
+        self.result.notes.add("NaN and infinities")
+
+    def _compare_files(self, what: str, events: Tensors, skip: frozenset[str] = frozenset()) -> Tensors:
+        """Every implementation of the file on every tensor; returns stock onnxruntime's."""
+        tensors = [name for name in self.tensors if name not in skip]
+        stock = run_tensors(self.proto, events, tensors, kernels=Kernels.FUNCTION)
+        self._agree(f"NumPy, {what}", stock, run_reference(self.proto, events, tensors))
+        self._agree(f"qonnx, {what}", stock, run_qonnx(self.proto, events, tensors))
+        if what == "events":  # asked for nothing but its outputs, onnxruntime fuses nodes
+            self._agree("onnxruntime, outputs only", stock, run_tensors(self.proto, events, kernels=Kernels.FUNCTION))
+        if has_native():
+            self._agree(f"native, {what}", stock, run_tensors(self.proto, events, tensors, kernels=Kernels.NATIVE))
+            self.result.notes.add("native kernels")
+        return stock
+
+    def _compare_keras(self, events: Tensors, stock: Tensors, independent_only: bool = False) -> None:
+        from sparse_qonnx.export.freeze import reference_outputs
+
+        if not independent_only:
+            known = reference_outputs(self.model, list(events.values()), float64=self.wide)
+            missing = sorted(set(known) - set(self.grids))
+            if missing:
+                raise MismatchError(f"reference_outputs names tensors the file has not: {missing}")
+            self._agree("Keras, frozen", stock, {n: v for n, v in known.items() if n in stock})
+        self._agree("Keras", stock, dict(zip(self.outputs, self._keras(events), strict=True)))
+
+    def _keras(self, events: Tensors) -> list[Array]:
+        """Outputs of the script's own model, in float64 where the file asks for it."""
+        kind = "float64" if self.wide else "float32"
+        model = self.script["float_model"](self.script["build"], kind) if self.wide else self.model
+        self.script["freeze"](model)
+        outputs = self.script["float_model"](lambda: model([x.astype(kind) for x in events.values()]), kind)
+        return [np.asarray(y) for y in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
+
+    # ---- events -------------------------------------------------------------------------------------------------
+
+    def _events(self) -> Tensors:
+        events = {}
+        for number, (name, shape) in enumerate(self.script["INPUTS"]):
+            kind = self.types.get(name)
+            if kind is None:
+                self.result.notes.add("input type unknown")
+            kind = kind or UNPROVEN
+            limits = [max(min(m, 2**24), -(2**24)) for m in (kind.lowest, kind.highest)]
+            seed = self.script["EVENTS_SEED"] + number
+            events[name] = self.script["random_events"](shape, seed, *limits, kind.frac, self.script["NEAR"])
+        return events
+
+    def _off_grid(self, events: Tensors) -> Tensors | None:
+        """The events moved between the grid points, ties among them; None where nothing is promised there."""
+        metadata = read_metadata(self.proto)
+        sources = [metadata.get(f"sparse_qonnx.input_precision_source.{name}") for name in events]
+        if self.wide or set(sources) != {"derived"}:
+            return None
+        rng = np.random.default_rng(self.script["EVENTS_SEED"])
+        moved = {}
+        for name, x in events.items():
+            step = 2.0 ** -self.types[name].frac
+            shift = rng.choice([0.5, -0.5, 0.25, 0.3, 0.0], x.shape) * step * (x != 0)
+            moved[name] = (x + shift).astype(np.float32)
+        return moved
+
+    # ---- agreement ----------------------------------------------------------------------------------------------
+
+    def _check_proof(self) -> None:
+        """A tensor may be unproven only behind a float head or where no input type is known."""
+        known = all(name in self.types for name, _ in self.script["INPUTS"])
+        floats = any(f.startswith("float head") for f in self.script["FEATURES"])
+        for name in self.tensors:
+            if known and not floats and self.grids.get(name) is None and not name.endswith("coords"):
+                raise MismatchError(f"tensor {name!r} is not proven although every input type is known")
+
+    def _check_grid(self, name: str, values: Array) -> None:
+        """What was proven of a tensor holds: its values lie on its grid and within its limits."""
+        grid = self.grids.get(name)
+        if grid is None or grid.rounded:
+            return
+        numerators = values.astype(np.float64) * 2.0**grid.frac * grid.divisor
+        nearest = np.rint(numerators)
+        exact = numerators == nearest if grid.divisor == 1 else np.abs(numerators - nearest) <= 2.0**-20 * abs(nearest)
+        inside = (nearest >= grid.lo.astype(np.float64)) & (nearest <= grid.hi.astype(np.float64))
+        if not (exact & inside).all():
+            place = tuple(int(n) for n in np.argwhere(~(exact & inside))[0])
+            raise MismatchError(
+                f"tensor {name!r} leaves its grid {grid.describe()}: {float(values[place])!r} at {place}"
+            )
+
+    def _tolerance(self, name: str) -> float:
+        grid: Grid | None = self.grids.get(name)
+        if name.endswith("coords"):
+            return 0.0
+        if grid is None:
+            return HEAD_TOLERANCE
+        if grid.rounded:
+            return max(abs(grid.lowest), grid.highest) * 2.0**-grid.frac / grid.divisor * QUOTIENT_TOLERANCE
+        return 0.0
+
+    def _agree(self, who: str, stock: Tensors, other: Mapping[str, Array]) -> None:
+        for name, found in other.items():
+            wanted, tolerance = stock[name], self._tolerance(name)
+            self.result.values[bool(tolerance)] += wanted.size
+            self.result.tensors[bool(tolerance)] += 1
+            problem = difference(wanted, np.asarray(found), tolerance)
+            if problem:
+                raise MismatchError(f"tensor {name!r}: stock onnxruntime and {who} differ: {problem}")
+
+
+def difference(wanted: Array, found: Array, tolerance: float) -> str:
+    """What differs; empty where nothing does. NaN equals NaN; float64 beside float32 is compared as float32."""
+    if wanted.shape != found.shape:
+        return f"shapes {wanted.shape} and {found.shape}"
+    kind = np.float32 if np.float32 in (wanted.dtype, found.dtype) else np.float64
+    a, b = wanted.astype(kind).astype(np.float64), found.astype(kind).astype(np.float64)
+    wrong = ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    if tolerance:
+        wrong &= ~(np.abs(a - b) <= tolerance * max(1.0, float(np.nanmax(np.abs(a), initial=0.0))))
+    if not wrong.any():
+        return ""
+    place = tuple(int(n) for n in np.argwhere(wrong)[0])
+    return f"{np.count_nonzero(wrong)} of {wrong.size} values, first at {place}: {a[place]!r} and {b[place]!r}"
+
+
+def has_native() -> bool:
+    """Whether the native kernels were built."""
+    from sparse_qonnx._paths import find_library
+
+    return find_library() is not None
+
+
+def _data_tensors(proto: ModelProto) -> Iterator[str]:
+    """Numeric tensors that depend on an input, in the order of the graph."""
+    values = all_values(proto)
+    numeric = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64)
+    live = _reached(proto, {value.name for value in proto.graph.input})
+    for node in proto.graph.node:
+        names = live.intersection(node.output) & set(values)
+        yield from sorted(n for n in names if values[n].type.tensor_type.elem_type in numeric)
+
+
+def _behind(proto: ModelProto, op_type: str) -> frozenset[str]:
+    """Tensors that nodes of one type give, and all that are computed with them."""
+    return frozenset(_reached(proto, {n for node in proto.graph.node if node.op_type == op_type for n in node.output}))
+
+
+def _reached(proto: ModelProto, names: set[str]) -> set[str]:
+    found = set(names)
+    for node in proto.graph.node:
+        if found.intersection(node.input):
+            found.update(node.output)
+    return found
+
+
+def _with_non_finite(x: Array, seed: int) -> Array:
+    """One pixel value in eight is NaN or infinite."""
+    rng = np.random.default_rng(seed)
+    bad = rng.choice([np.nan, np.inf, -np.inf], x.shape)
+    return np.where(rng.random(x.shape) < 0.125, bad, x).astype(np.float32)

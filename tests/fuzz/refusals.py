@@ -1,0 +1,53 @@
+"""Refusals that are documented: the message, and what must occur in a network for it to be one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sparse_qonnx.errors import PrecisionError, SparseQonnxError, UnsupportedLayerError
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A documented refusal.
+
+    Args:
+        reason: name in the statistics.
+        kind: exception class.
+        message: what the message matches.
+        features: patterns of which at least one must match a feature of the network; empty for "always possible".
+    """
+
+    reason: str
+    kind: type[SparseQonnxError]
+    message: str
+    features: tuple[str, ...] = ()
+
+
+DOCUMENTED = (
+    Refusal("more than 53 bits", PrecisionError, r"needs \d+ bits to be exact"),
+    Refusal("weights wider than 24 bits", PrecisionError, r"weights .* need \d+ bits"),
+    Refusal("quantizer on a sum of quotients", PrecisionError, r"sum of quotients", ("average by no power of two",)),
+    Refusal("strides", UnsupportedLayerError, r"strides=", ("misuse: convolution", "misuse: pooling")),
+    Refusal("padding", UnsupportedLayerError, r"padding=", ("misuse: convolution", "misuse: pooling")),
+    Refusal("activation", UnsupportedLayerError, r"activation='(sigmoid|tanh|leaky_relu)'", ("misuse",)),
+    Refusal("slope", UnsupportedLayerError, r"negative_slope=0\.3", ("misuse: elementwise",)),
+    Refusal("dense layer on a map", UnsupportedLayerError, r"is applied to the sparse", ("misuse: elementwise",)),
+    Refusal("sigmoid on a sparse map", UnsupportedLayerError, r"sparse feature map", ("misuse",)),
+    Refusal("different pixels", UnsupportedLayerError, r"pixels", ("misuse: merge",)),
+    Refusal("no counterpart", UnsupportedLayerError, r"BatchNormalization\): has no exact", ("misuse",)),
+    Refusal("unstable softmax, no input quantizer", UnsupportedLayerError, r"enable_iq=False", ("layer QSoftmax",)),
+    Refusal("large table", UnsupportedLayerError, r"table of 2\*\*", ("layer QSoftmax", "layer QUnaryFunctionLUT")),
+    Refusal("budget rounds to 0", UnsupportedLayerError, r"the pixel budget"),
+)
+
+
+def explain(error: SparseQonnxError, features: Iterable[str]) -> str | None:
+    """The documented reason of a refusal, None where there is none."""
+    for refusal in DOCUMENTED:
+        fits = not refusal.features or any(re.search(p, f) for p in refusal.features for f in features)
+        if type(error) is refusal.kind and fits and re.search(refusal.message, str(error)):
+            return refusal.reason
+    return None
