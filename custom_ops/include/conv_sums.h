@@ -4,6 +4,7 @@
 #define SPARSE_QONNX_CONV_SUMS_H_
 
 #include <cstdint>
+#include <cstring>
 
 #include "conv_weights.h"
 #include "isa.h"
@@ -93,54 +94,74 @@ SPARSE_QONNX_INLINE void SumHits(const ConvWeights<T>& weights, const Sources<T>
     }
 }
 
-// What the branchless loop below needs: coordinates as 32-bit numbers side by side, filled up to a multiple of kStep.
+// Sources with coordinates as 32-bit numbers side by side, and at most kLanes features each. Filled up to a multiple of
+// kStep with sources that are nobody's neighbour.
+template <typename T>
 struct NearbyPixels {
-    static constexpr int64_t kStep = 8;
-    static constexpr int32_t kLimit = 1 << 30;    // coordinates lie between 0 and this
-    static constexpr int32_t kNowhere = -kLimit;  // row of a source that is nobody's neighbour
+    static constexpr int kStep = 8;
+    static constexpr int kLanes = ConvWeights<T>::kLanes;
+    static constexpr int32_t kLimit = 1 << 30;  // coordinates lie between 0 and this
+    static constexpr int32_t kNowhere = -kLimit;
 
     SPARSE_QONNX_INLINE void FillUp(int64_t count) {
-        for (int64_t s = count; s % kStep != 0; ++s) rows[s] = columns[s] = kNowhere;
+        for (int64_t s = count; s % kStep != 0; ++s) {
+            rows[s] = columns[s] = kNowhere;
+            for (int lane = 0; lane < kLanes; ++lane) features[s * kLanes + lane] = 0;
+        }
     }
 
     int32_t* rows;
     int32_t* columns;
-    int32_t* places;  // scratch: where in the packed weights each source's tap lies
+    T* features;
 };
 
 // All pairs without a branch: a source that is no neighbour meets the tap of zeros. For few lanes this beats looking
 // for hits first, because whether two pixels are neighbours cannot be predicted. Only for finite features and weights.
-template <int kWidth, int kChannels, typename T>
-SPARSE_QONNX_INLINE void SumAllPairs(const ConvWeights<T>& weights, const Window& window, const Sources<T>& sources,
-                                     const NearbyPixels& nearby, int32_t row, int32_t column, T* sums) {
+// `kChannels` counts the channels of weights that are laid out per filter; 0 means per channel.
+template <int kChannels, typename T>
+SPARSE_QONNX_INLINE void SumAllPairs(const ConvWeights<T>& weights, const Window& window,
+                                     const NearbyPixels<T>& sources, int64_t count, int32_t row, int32_t column,
+                                     T* sums) {
+    constexpr int kLanes = NearbyPixels<T>::kLanes, kStep = NearbyPixels<T>::kStep;
+    constexpr int kTapSize = kChannels == 0 ? kLanes : kChannels * kLanes;
     const auto height = static_cast<uint32_t>(window.height), width = static_cast<uint32_t>(window.width);
-    const auto tap_size = static_cast<int32_t>(weights.tap_size);
-    const int32_t row_size = static_cast<int32_t>(width) * tap_size;
-    const int32_t none = static_cast<int32_t>(window.Taps()) * tap_size;
+    const int32_t row_size = static_cast<int32_t>(width) * kTapSize;
+    const int32_t none = static_cast<int32_t>(window.Taps()) * kTapSize;
     const int32_t first_row = row - static_cast<int32_t>(window.Top());
     const int32_t first_column = column - static_cast<int32_t>(window.Left());
-    const int32_t *rows = nearby.rows, *columns = nearby.columns;
-    int32_t* __restrict places = nearby.places;
-    for (int64_t start = 0; start < sources.count; start += NearbyPixels::kStep) {
-        for (int64_t s = start; s < start + NearbyPixels::kStep; ++s) {
-            const int32_t y = rows[s] - first_row, x = columns[s] - first_column;
-            const bool hit = (static_cast<uint32_t>(y) < height) & (static_cast<uint32_t>(x) < width);
-            places[s] = hit ? y * row_size + x * tap_size : none;
+    const T *packed = weights.packed.data(), *features = sources.features;
+    const int32_t *rows = sources.rows, *columns = sources.columns;
+    // The compiler's vector types: left to itself, it makes branches of these loops.
+    typedef T Lanes __attribute__((vector_size(kLanes * sizeof(T))));
+    typedef int32_t Ints __attribute__((vector_size(16)));
+    typedef uint32_t Words __attribute__((vector_size(16)));
+    Lanes even = {}, odd = {};  // two chains of additions, so that one need not wait for the other
+    for (int64_t start = 0; start < count; start += kStep, features += kStep * kLanes) {
+        int32_t places[kStep];
+        for (int s = 0; s < kStep; s += 4) {
+            Ints y, x;
+            std::memcpy(&y, rows + start + s, sizeof(y));
+            std::memcpy(&x, columns + start + s, sizeof(x));
+            y -= first_row;
+            x -= first_column;
+            const Ints hit = ((Words)y < height) & ((Words)x < width);
+            const Ints place = (hit & (y * row_size + x * kTapSize)) | (~hit & none);
+            std::memcpy(places + s, &place, sizeof(place));
         }
-    }
-    T total[kWidth] = {};
-    const T *packed = weights.packed.data(), *x = sources.features;
-    for (int64_t s = 0; s < sources.count; ++s, x += sources.stride) {
-        const T* w = packed + places[s];
-        for (int c = 0; c < (kChannels == 0 ? 1 : kChannels); ++c) {
-            for (int lane = 0; lane < kWidth; ++lane) {
-                total[lane] += (kChannels == 0 ? x[lane] : x[c]) * w[c * kWidth + lane];
+        for (int s = 0; s < kStep; ++s) {
+            const T* x = features + s * kLanes;
+            Lanes sum = s % 2 == 0 ? even : odd;
+            for (int c = 0; c < (kChannels == 0 ? 1 : kChannels); ++c) {
+                Lanes w, values;
+                std::memcpy(&w, packed + places[s] + c * kLanes, sizeof(w));
+                std::memcpy(&values, x, sizeof(values));
+                sum += kChannels == 0 ? values * w : x[c] * w;
             }
+            (s % 2 == 0 ? even : odd) = sum;
         }
     }
-    for (int lane = 0; lane < kWidth; ++lane) {
-        sums[lane] = total[lane];
-    }
+    const Lanes total = even + odd;
+    std::memcpy(sums, &total, sizeof(total));
 }
 
 }  // namespace sparse_qonnx

@@ -81,7 +81,6 @@ class SparseConv {
             : map_(map),
               window_(window),
               weights_(weights),
-              bias_(bias),
               filters_(filters),
               stride_((map.channels + ConvWeights<T>::kLanes - 1) / ConvWeights<T>::kLanes * ConvWeights<T>::kLanes),
               arena_(Arena::OfThread()),
@@ -89,12 +88,13 @@ class SparseConv {
             const auto slots = static_cast<size_t>(map.slots);
             targets_ = arena_.template Take<Pixel>(slots);
             source_pixels_ = arena_.template Take<Pixel>(slots);
-            features_ = arena_.template Take<T>(slots * static_cast<size_t>(stride_));
+            features_ = arena_.template Take<T>((slots + NearbyPixels<T>::kStep) * static_cast<size_t>(stride_));
             sums_ = arena_.template Take<T>(
                 static_cast<size_t>(std::max(map.channels, filters + weights.lanes) + ConvWeights<T>::kLanes));
-            const size_t filled = slots + NearbyPixels::kStep;
-            nearby_ = {arena_.template Take<int32_t>(filled), arena_.template Take<int32_t>(filled),
-                       arena_.template Take<int32_t>(filled)};
+            const size_t filled = slots + NearbyPixels<T>::kStep;
+            nearby_ = {arena_.template Take<int32_t>(filled), arena_.template Take<int32_t>(filled), features_};
+            bias_ = arena_.template Take<T>(static_cast<size_t>(filters));
+            for (int64_t f = 0; f < filters; ++f) bias_[f] = bias == nullptr ? T(0) : bias[f];
         }
 
         SPARSE_QONNX_INLINE void Run(int64_t event, T* out) {
@@ -135,13 +135,15 @@ class SparseConv {
                 nearby_.columns[source_count_] = static_cast<int32_t>(column);
                 source_count_ += any;
             }
-            plain_ = all_coords < uint64_t{NearbyPixels::kLimit} && finite == 0 && weights_.finite;
+            plain_ = all_coords < uint64_t{NearbyPixels<T>::kLimit} && finite == 0 && weights_.finite;
         }
 
         // Small vectors and few pixels; false where there is no such loop for these weights.
         SPARSE_QONNX_INLINE bool RunAllPairs(T* out) {
-            if (window_.row_dilation != 1 || window_.column_dilation != 1 || weights_.lanes > 4) return false;
-            if ((window_.Taps() + 1) * weights_.tap_size >= NearbyPixels::kLimit) return false;
+            if (window_.row_dilation != 1 || window_.column_dilation != 1 || weights_.lanes > 4 || stride_ > 4) {
+                return false;
+            }
+            if ((window_.Taps() + 1) * weights_.tap_size >= NearbyPixels<T>::kLimit) return false;
             nearby_.FillUp(source_count_);
             if (weights_.per_channel) return ForAllPairs<0>(out);
             if (weights_.groups != 1) return false;
@@ -161,27 +163,27 @@ class SparseConv {
 
         template <int kChannels>
         SPARSE_QONNX_INLINE bool ForAllPairs(T* out) {
-            const Sources<T> sources{features_, stride_, source_count_};
             for (int64_t t = 0; t < target_count_; ++t) {
                 const Pixel& target = targets_[t];
-                SumAllPairs<4, kChannels>(weights_, window_, sources, nearby_, static_cast<int32_t>(target.row),
-                                          static_cast<int32_t>(target.column), sums_);
+                SumAllPairs<kChannels>(weights_, window_, nearby_, source_count_, static_cast<int32_t>(target.row),
+                                       static_cast<int32_t>(target.column), sums_);
                 if (kChannels == 0) AddUpGroups(weights_, sums_);
                 Store(out + target.slot * filters_);
             }
             return true;
         }
 
+        // A selection, not a branch: which sums are 0 cannot be predicted.
         SPARSE_QONNX_INLINE void Store(T* out) const {
             for (int64_t f = 0; f < filters_; ++f) {
-                out[f] = bias_ != nullptr && sums_[f] != 0 ? sums_[f] + bias_[f] : sums_[f];
+                out[f] = sums_[f] + (sums_[f] != 0 ? bias_[f] : T(0));
             }
         }
 
         const SparseMap<T>& map_;
         const Window& window_;
         const ConvWeights<T>& weights_;
-        const T* bias_;
+        T* bias_;
         int64_t filters_, stride_;
         Arena& arena_;
         Neighbours neighbours_;
@@ -189,7 +191,7 @@ class SparseConv {
         Pixel* source_pixels_;
         T* features_;
         T* sums_;
-        NearbyPixels nearby_{};
+        NearbyPixels<T> nearby_{};
         int64_t target_count_ = 0, source_count_ = 0;
         bool plain_ = false;
     };
