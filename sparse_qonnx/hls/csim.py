@@ -37,7 +37,7 @@ def bridge_source(graph: TypedGraph) -> str:
     body.append(f"{pad}{graph.top}({', '.join(t.identifier for t in (*graph.inputs, *graph.outputs))});")
     arrays = graph.arrays
     sizes = ", ".join(str(t.size) for t in arrays)
-    return render("bridge.cpp", TOP=graph.top, N_ARRAYS=str(len(arrays)), ARRAY_SIZES=sizes, BODY="\n".join(body))
+    return render("bridge.cpp.in", TOP=graph.top, N_ARRAYS=str(len(arrays)), ARRAY_SIZES=sizes, BODY="\n".join(body))
 
 
 def compile_library(folder: Path, top: str) -> Path:
@@ -57,8 +57,9 @@ def compile_library(folder: Path, top: str) -> Path:
     done = subprocess.run([*command, "-o", str(aside)], capture_output=True, text=True)
     if done.returncode != 0:
         aside.unlink(missing_ok=True)
-        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:300])
-        raise ToolError(compiler, f"cannot compile the firmware: {first.strip()}", fix=f"read {folder}/firmware")
+        said = [line.strip() for line in done.stderr.splitlines()]
+        first = next((line for line in said if "error:" in line and "collect2" not in line), " | ".join(said[:3]))
+        raise ToolError(compiler, f"cannot compile the firmware: {first}", fix=f"read {str(folder / 'firmware')!r}")
     aside.replace(target)
     return target
 

@@ -13,14 +13,14 @@ _KEYWORD_LIST = """alignas alignof and and_eq asm auto bitand bitor bool break c
     main std assert null eof errno inline isnan isinf signbit stdin stdout stderr major minor linux unix i
     sparse_qonnx ap_int ap_uint ap_fixed ap_ufixed"""
 # Types that the C and POSIX headers put in the global namespace, without their `_t`.
-_TYPE_STEM_LIST = """blkcnt blkcnt64 blksize caddr char16 char32 clock clockid comparison_fn cpu_set daddr dev div double
-    error femode fenv fexcept float fpos fpos64 fsblkcnt fsfilcnt fsid gid id ino int8 int16 int32 int64 int_fast8
-    int_fast16 int_fast32 int_fast64 int_least8 int_least16 int_least32 int_least64 intmax intptr key ldiv lldiv locale
-    loff max_align mbstate mode nlink nullptr off off64 pid pthread pthread_attr pthread_barrier pthread_cond
-    pthread_key pthread_mutex pthread_once pthread_rwlock pthread_spinlock ptrdiff quad register sigset size ssize
-    suseconds time timer u_int8 u_int16 u_int32 u_int64 u_quad uid uint8 uint16 uint32 uint64 uint_fast8 uint_fast16
-    uint_fast32 uint_fast64 uint_least8 uint_least16 uint_least32 uint_least64 uintmax uintptr useconds va_list value
-    wchar wctrans wctype wint"""
+_TYPE_STEM_LIST = """blkcnt blkcnt64 blksize caddr char16 char32 clock clockid comparison_fn cpu_set daddr dev
+    div double error femode fenv fexcept float fpos fpos64 fsblkcnt fsfilcnt fsid gid id ino int8 int16 int32
+    int64 int_fast8 int_fast16 int_fast32 int_fast64 int_least8 int_least16 int_least32 int_least64 intmax
+    intptr key ldiv lldiv locale loff max_align mbstate mode nlink nullptr off off64 pid pthread pthread_attr
+    pthread_barrier pthread_cond pthread_key pthread_mutex pthread_once pthread_rwlock pthread_spinlock
+    ptrdiff quad register sigset size ssize suseconds time timer u_int8 u_int16 u_int32 u_int64 u_quad uid
+    uint8 uint16 uint32 uint64 uint_fast8 uint_fast16 uint_fast32 uint_fast64 uint_least8 uint_least16
+    uint_least32 uint_least64 uintmax uintptr useconds va_list value wchar wctrans wctype wint"""
 _RESERVED = frozenset((*_KEYWORD_LIST.split(), *_TYPE_STEM_LIST.split()))
 _MAX_LENGTH = 60
 

@@ -67,4 +67,4 @@ def source(graph: TypedGraph, n_events: int) -> str:
         f'{pad}if (!compare(outputs, "{t.identifier}", event, {t.identifier}, {t.size}, {t.tolerance!r})) break;'
         for t in graph.outputs
     ]
-    return render("test.cpp", TOP=graph.top, BODY="\n".join(body), N_EVENTS=str(n_events))
+    return render("test.cpp.in", TOP=graph.top, BODY="\n".join(body), N_EVENTS=str(n_events))
