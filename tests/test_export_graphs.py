@@ -75,6 +75,20 @@ def test_residual_with_one_channel() -> None:
     assert_exact(sparse_model(body), events())
 
 
+def test_equal_pixels_on_two_ways() -> None:
+    """Windows of 2x2 on one branch, of 2x1 and then 1x2 on the other: the same pixels in the same slots."""
+    from sparsepixels.layers import AveragePooling2DSparse, MaxPooling2DSparse
+
+    def body(x: Any, mask: Any) -> Any:
+        a, mask_a = MaxPooling2DSparse(2, name="pool1")([conv(2, "conv1")([x, mask]), mask])
+        b, mask_b = AveragePooling2DSparse((2, 1), name="pool2")([conv(2, "conv2")([x, mask]), mask])
+        b, mask_b = AveragePooling2DSparse((1, 2), name="pool3")([b, mask_b])
+        x = L.Add(name="add")([a, b])
+        return flat(L.Add(name="sum")([conv(2, "conv3")([x, mask_a]), conv(2, "conv4")([a, mask_b])]))
+
+    assert_exact(sparse_model(body, (9, 7, 2)), events((9, 7, 2)))
+
+
 def test_masking_by_multiplication() -> None:
     def body(x: Any, mask: Any) -> Any:
         return flat(L.Multiply(name="mul")([conv(2, "conv1")([x, mask]), mask]))

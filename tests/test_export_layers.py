@@ -59,6 +59,42 @@ def test_conv(layers: Any, arguments: dict[str, Any]) -> None:
         assert_exact(sparse_model(body, seed=seed), events(seed=seed), qonnx=seed == 0)
 
 
+@pytest.mark.parametrize("name", ["relu6", "hard_tanh", "linear"])
+def test_activation_in_and_outside(layers: Any, name: str) -> None:
+    def body(x: Any, mask: Any) -> Any:
+        x = layers.QConv2DSparse(2, 3, padding="same", activation=name, name="conv1")([x, mask])
+        x = layers.QConv2DSparse(2, 3, padding="same", name="conv2")([x, mask])
+        x = layers.Activation(name, name="act")(x)
+        return layers.QDense(3, activation=name, name="dense")(layers.Flatten(name="flatten")(x))
+
+    assert_exact(sparse_model(body), events())
+
+
+def test_model_built_in_float64(layers: Any) -> None:
+    from sparse_qonnx.export.frozen_layers import default_dtype
+
+    def body(x: Any, mask: Any) -> Any:
+        x = layers.QConv2DSparse(2, 3, padding="same", activation="relu", name="conv1")([x, mask])
+        x, mask = layers.AveragePooling2DSparse(3, name="pool1")([x, mask])
+        return layers.QDense(3, name="dense")(layers.Flatten(name="flatten")(x))
+
+    with default_dtype("float64"):
+        model = sparse_model(body, reduce={"threshold": 0.1, "learn_threshold": True})
+    assert model.get_layer("conv1").conv.compute_dtype == "float64"
+    proto = assert_exact(model, events())
+    assert {v.type.tensor_type.elem_type for v in (*proto.graph.input, *proto.graph.output)} == {1}
+
+
+def test_settings_of_keras_are_restored(layers: Any) -> None:
+    from sparse_qonnx.export.freeze import reference_outputs
+
+    model = sparse_model(lambda x, mask: layers.QConv2DSparse(2, 3, padding="same", name="conv1")([x, mask]))
+    before = keras.config.floatx(), keras.config.dtype_policy().name
+    assert reference_outputs(model, events(), float64=True)["conv1"].dtype == np.float64
+    assert before == (keras.config.floatx(), keras.config.dtype_policy().name)
+    assert layers.Dense(1).compute_dtype == before[0]
+
+
 def test_grouped_conv(layers: Any) -> None:
     def body(x: Any, mask: Any) -> Any:
         return layers.Flatten(name="flatten")(layers.QConv2DSparse(6, 3, padding="same", groups=2, name="c")([x, mask]))
@@ -142,7 +178,15 @@ def test_export_leaves_the_model_alone(layers: Any) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-RELUS = {"plain": {}, "slope": {"negative_slope": 0.25}, "limit": {"max_value": 1.5}, "six": {"max_value": 6.0}}
+RELUS = {
+    "plain": {},
+    "slope": {"negative_slope": 0.25},
+    "limit": {"max_value": 1.5},
+    "six": {"max_value": 6.0},
+    "threshold": {"threshold": 0.5},
+    "both": {"threshold": 0.25, "max_value": 1.5},
+    "nothing": {"max_value": 0.0},
+}
 
 
 @pytest.mark.parametrize("arguments", RELUS.values(), ids=RELUS.keys())

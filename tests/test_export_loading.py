@@ -61,6 +61,7 @@ def test_saved_model_exports_the_same_file(model: Any, tmp_path: Path) -> None:
 
 
 def test_weights_file(model: Any, tmp_path: Path) -> None:
+    from sparse_qonnx.export import export
     from sparse_qonnx.export.loading import load_weights
 
     path = tmp_path / "m.weights.h5"
@@ -71,6 +72,7 @@ def test_weights_file(model: Any, tmp_path: Path) -> None:
         randomize(other, 99)
         return other
 
+    assert export(path, None, "ap_fixed<10,6>", builder=build) == export(model, None, "ap_fixed<10,6>")
     loaded = load_weights(build, path)
     for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
         assert np.array_equal(a, b)
@@ -78,6 +80,25 @@ def test_weights_file(model: Any, tmp_path: Path) -> None:
         load_weights(lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), path)
     with pytest.raises(ModelFileError, match="does not exist"):
         load_weights(build, tmp_path / "none.weights.h5")
+
+
+def test_builder_by_name(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sparse_qonnx.errors import ConfigurationError
+    from sparse_qonnx.export.loading import load_weights
+
+    small = "import keras\n\ndef build():\n    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])\n"
+    (tmp_path / "own_models.py").write_text(small + "\nnumber = 3\n\ndef nothing():\n    return None\n")
+    monkeypatch.chdir(tmp_path)
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights("d.weights.h5")
+    assert load_weights("own_models:build", "d.weights.h5").count_params() == 8
+    for place, said in (
+        ("own_models", "names no function"),
+        ("no_such_module:build", "cannot be imported"),
+        ("own_models:number", "has no function 'number'"),
+        ("own_models:nothing", "returns NoneType"),
+    ):
+        with pytest.raises(ConfigurationError, match=said):
+            load_weights(place, "d.weights.h5")
 
 
 def _clone(layer: Any) -> Any:

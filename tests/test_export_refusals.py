@@ -72,9 +72,9 @@ def hgq_attention(x: Any) -> Any:
 def other_mask(x: Any, mask: Any) -> Any:
     from sparsepixels.layers import MaxPooling2DSparse, QConv2DSparse
 
-    pooled, _ = MaxPooling2DSparse(2, padding="valid", name="pool1")([x, mask])
-    _, other = MaxPooling2DSparse((2, 1), name="pool2")([x, mask])
-    _, other = MaxPooling2DSparse((1, 2), name="pool3")([_, other])
+    pooled, _ = MaxPooling2DSparse((2, 3), name="pool1")([x, mask])
+    y, other = MaxPooling2DSparse((1, 2), name="pool2")([x, mask])
+    _, other = MaxPooling2DSparse(2, name="pool3")([y, other])
     return flat(QConv2DSparse(2, 3, padding="same", name="conv1")([pooled, other]))
 
 
@@ -134,6 +134,10 @@ REFUSED: dict[str, tuple[Callable[[Any, Any], Any], tuple[str, ...]]] = {
     "dense layer on pixels": (
         lambda x, _: flat(qdense(2, name="d")(x)),
         ("layer 'd' (QDense)", "sparse feature map 'reduce'", "Flatten"),
+    ),
+    "half precision": (
+        on_features(lambda: L.ReLU(name="r", dtype="float16")),
+        ("layer 'r' (ReLU)", "computes in float16", "dtype='float32'"),
     ),
     "mask as features": (lambda _, mask: flat(L.ReLU(name="r")(mask)), ("layer 'r' (ReLU)", "keep mask")),
     "dropout in training": (

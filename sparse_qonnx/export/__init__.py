@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from onnx import ModelProto
@@ -22,6 +22,7 @@ def export(
     path: str | PathLike[str] | None = None,
     input_precision: str | Mapping[str, str] | None = None,
     *,
+    builder: str | Callable[[], Any] | None = None,
     safe_mode: bool = True,
     custom_objects: dict[str, Any] | None = None,
 ) -> ModelProto:
@@ -32,6 +33,8 @@ def export(
         path: the file to write; None to get the model only. It appears complete or not at all.
         input_precision: fixed-point type of the inputs, `ap_fixed<W,I>` or `ap_ufixed<W,I>`, or one by input name;
             derived when None.
+        builder: function that builds the untrained model, or `package.module:function`; `model` is then the path of its
+            `.weights.h5` file.
         safe_mode: refuse saved models that carry Python code.
         custom_objects: Keras classes and functions by name, for saved models that use more than sparsepixels and HGQ2.
 
@@ -42,15 +45,18 @@ def export(
         UnsupportedLayerError: a layer, or a setting of it, that cannot be exported exactly.
         PrecisionError: numbers that need more bits than float64 holds.
         ModelFileError: a saved model that cannot be read.
+        ConfigurationError: a builder that cannot be found.
         OutputPathError: a path that cannot be written.
         ToolError: Keras, HGQ2 or sparsepixels is not installed.
     """
     _require_keras()
-    from sparse_qonnx.export.loading import load_model
+    from sparse_qonnx.export.loading import load_model, load_weights
     from sparse_qonnx.export.tracer import trace
     from sparse_qonnx.passes import finalize
 
-    if isinstance(model, (str, os.PathLike)):
+    if builder is not None:
+        model = load_weights(builder, model)
+    elif isinstance(model, (str, os.PathLike)):
         model = load_model(model, safe_mode=safe_mode, custom_objects=custom_objects)
     result = finalize(trace(model).graph.build(), input_precision)
     if path is not None:

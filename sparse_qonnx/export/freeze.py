@@ -88,7 +88,7 @@ def _run(model: Any, traced: Trace, frozen: FrozenLayers, arrays: Sequence[Array
 def _exported(pairs: list[tuple[Value, Array]], slots: dict[Coordinates, Array]) -> Iterator[tuple[str, Array]]:
     """Tensors of the file from the results of one layer; new coordinates are added to `slots`."""
     for value, array in pairs:
-        if isinstance(value, MaskValue) and value.coords not in slots:
+        if isinstance(value, MaskValue):
             slots[value.coords] = locate(value.coords, array, slots)
             yield value.coords.name, slots[value.coords]
     for value, array in pairs:
@@ -116,7 +116,9 @@ def locate(coords: Coordinates, mask: Array, slots: dict[Coordinates, Array]) ->
 
 def _pooled(before: Array, coords: Coordinates) -> Array:
     """A cell sits in the slot of the first pixel in it; pixels in partial windows leave."""
-    cells = (before - 1) // coords.pool_size + 1
+    assert coords.parent is not None
+    size = np.array(coords.cell) // coords.parent.cell
+    cells = (before - 1) // size + 1
     inside = np.all(before > 0, axis=2) & np.all(cells <= (coords.height, coords.width), axis=2)
     found = np.zeros_like(before)
     for event in range(len(before)):

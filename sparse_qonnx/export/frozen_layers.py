@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparse_qonnx.errors import ToolError
 from sparse_qonnx.export.handlers.input_reduce import budget, threshold
 from sparse_qonnx.export.loading import build_conv
 from sparse_qonnx.export.quantizers import to_numpy
@@ -49,11 +50,21 @@ class FrozenLayers:
     Args:
         float64: rebuild the layers in float64. Weights are quantized in the model's own precision all the same, so
             that both compute with the weights of the exported file.
+
+    Raises:
+        ToolError: the backend of Keras has no float64.
     """
 
     def __init__(self, float64: bool = False) -> None:
         self.float64 = float64
         self._copies: dict[int, Any] = {}
+        if to_numpy(self.tensor(np.zeros(1))).dtype != (np.float64 if float64 else np.float32):
+            raise ToolError(
+                "Keras",
+                "its backend computes in float32, but the exact values need float64",
+                allowed="a backend with float64",
+                fix="set JAX_ENABLE_X64=1, or KERAS_BACKEND=tensorflow",
+            )
 
     def tensor(self, array: Array) -> Any:
         """An array as a tensor of Keras's backend."""

@@ -8,13 +8,15 @@ such files as they are; newer ones with the duplicates removed are read the same
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sparse_qonnx.errors import ModelFileError, SparseQonnxError
+from sparse_qonnx.errors import ConfigurationError, ModelFileError, SparseQonnxError
 
 _LAYERS = ("InputReduce", "RemoveDilatedPixels", "AveragePooling2DSparse", "MaxPooling2DSparse")
 
@@ -92,22 +94,55 @@ def load_model(
     )
 
 
-def load_weights(build: Callable[[], Any], path: str | os.PathLike[str]) -> Any:
+def load_weights(builder: str | Callable[[], Any], path: str | os.PathLike[str]) -> Any:
     """Build a model and load a `.weights.h5` file into it.
 
     Args:
-        build: function without arguments that returns the untrained model.
+        builder: function without arguments that returns the untrained model, or where it is: `package.module:function`.
         path: file written by `model.save_weights("….weights.h5")`.
 
     Raises:
         ModelFileError: a file that is missing, damaged, or made by another model.
+        ConfigurationError: a builder that cannot be found, or returns no model.
     """
+    import keras
+
     where = f"file {str(path)!r}"
     if not Path(path).is_file():
         raise ModelFileError(where, "does not exist", fix="check the path")
-    model = build()
+    model = (find_builder(builder) if isinstance(builder, str) else builder)()
+    if not isinstance(model, keras.Model):
+        raise ConfigurationError(f"builder {builder!r}", f"returns {type(model).__name__}", allowed="a Keras model")
     _reading(where, lambda: model.load_weights(os.fspath(path)))
     return model
+
+
+def find_builder(place: str) -> Callable[[], Any]:
+    """The function at `package.module:function`; modules in the working folder are found as well.
+
+    Raises:
+        ConfigurationError: naming what is not there.
+    """
+    where, allowed = f"builder {place!r}", "package.module:function"
+    module, _, name = place.partition(":")
+    if not module or not name:
+        raise ConfigurationError(where, "names no function", allowed=allowed)
+    folder = str(Path.cwd())
+    added = folder not in sys.path
+    if added:
+        sys.path.insert(0, folder)
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise ConfigurationError(
+            where, f"cannot be imported: {error}", allowed=allowed, fix="check PYTHONPATH"
+        ) from error
+    finally:
+        if added:
+            sys.path.remove(folder)
+    if not callable(found):
+        raise ConfigurationError(where, f"module {module!r} has no function {name!r}", allowed=allowed)
+    return found  # type: ignore[no-any-return]
 
 
 def _reading(where: str, read: Callable[[], Any]) -> Any:

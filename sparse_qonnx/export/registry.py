@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -53,9 +54,9 @@ def _by_class() -> dict[type[Any], Handler]:
     found: dict[type[Any], Handler] = {}
     for name, function in registered().items():
         module, _, attribute = name.rpartition(".")
-        cls = getattr(importlib.import_module(module), attribute, None)
-        if cls is not None:  # a class that this release of Keras or HGQ2 does not have yet, or no longer has
-            found[cls] = function
+        # a class that this release of Keras or HGQ2 does not have yet, or no longer has, is nobody's
+        with contextlib.suppress(ImportError, AttributeError):
+            found[getattr(importlib.import_module(module), attribute)] = function
     return found
 
 

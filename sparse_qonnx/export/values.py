@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Where the slots of a sparse feature map lie.
+    """Where the slots of a sparse feature map lie. Equal ones hold equal numbers, whatever tensor they are in.
+
+    Pooling puts a cell into the slot of its first pixel, so that windows of 2 and then 3 give what windows of 6 give:
+    the reduction and the size of a cell say it all.
 
     Args:
         name: int64 tensor `[B, slots, 2]` of the graph.
+        root: name of the input reduction.
         height: rows of the image.
         width: columns of the image.
         slots: slots, empty ones included.
+        cell: input pixels a pixel stands for, down and across.
         parent: the coordinates these were pooled from; None straight after the input reduction.
-        pool_size: window of that pooling.
     """
 
-    name: str
+    name: str = field(compare=False)
+    root: str
     height: int
     width: int
     slots: int
-    parent: Coordinates | None = None
-    pool_size: tuple[int, int] = (1, 1)
+    cell: tuple[int, int] = (1, 1)
+    parent: Coordinates | None = field(default=None, compare=False)
+
+    def pooled(self, name: str, size: tuple[int, int]) -> Coordinates:
+        """The coordinates after pooling by windows of `size`."""
+        cell = (self.cell[0] * size[0], self.cell[1] * size[1])
+        return Coordinates(name, self.root, self.height // size[0], self.width // size[1], self.slots, cell, self)
 
 
 @dataclass(frozen=True)

@@ -56,5 +56,5 @@ def input_reduce(call: LayerCall) -> tuple[SparseValue, MaskValue]:
     features, coords = call.graph.sparse(
         "InputReduce", [image.name], [call.name, f"{call.name}.coords"], n_max_pixels=slots, threshold=limit
     )
-    where = Coordinates(coords, height, width, slots)
+    where = Coordinates(coords, coords, height, width, slots)
     return SparseValue(features, where, channels), MaskValue(where)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sparse_qonnx.export.call import LayerCall
 from sparse_qonnx.export.registry import handler
-from sparse_qonnx.export.values import Coordinates, MaskValue, SparseValue
+from sparse_qonnx.export.values import MaskValue, SparseValue
 
 
 def _check(call: LayerCall, pool: Any, size: tuple[int, int], spatial: tuple[int, int]) -> None:
@@ -33,7 +33,7 @@ def _pool(call: LayerCall, pool: Any, mode: str) -> tuple[SparseValue, MaskValue
         kernel_shape=list(size),
         spatial_shape=list(spatial),
     )
-    pooled = Coordinates(where, spatial[0] // size[0], spatial[1] // size[1], coords.slots, coords, size)
+    pooled = coords.pooled(where, size)
     return SparseValue(name, pooled, features.channels), MaskValue(pooled)
 
 
