@@ -166,6 +166,12 @@ def test_no_ops() -> None:
     assert_exact(sparse_model(body), events())
 
 
+def reflecting() -> Any:
+    from hgq.quantizer.config import QuantizerConfig
+
+    return QuantizerConfig("kif", "datalane", overflow_mode="WRAP_SM")
+
+
 def image(x: Any) -> Any:
     """A dense image behind the sparse part."""
     return L.Reshape((8, 7, 2), name="image")(x)
@@ -204,6 +210,7 @@ DENSE: dict[str, Callable[[Any], Any]] = {
     "QUnaryFunctionLUT one format": lambda x: hgq(
         "QUnaryFunctionLUT", "sigmoid", allow_heterogeneous_table=False, allow_heterogeneous_input=False, name="l"
     )(flat(x)),
+    "QUnaryFunctionLUT reflecting": lambda x: hgq("QUnaryFunctionLUT", "tanh", iq_conf=reflecting(), name="l")(flat(x)),
     "QAffinedUnaryFunctionLUT": lambda x: hgq("QAffinedUnaryFunctionLUT", "gelu", name="l")(flat(x)),
     "QSoftmax": lambda x: hgq("QSoftmax", name="l")(hgq("QDense", 5, name="d")(flat(x))),
     "QSoftmax iq": lambda x: hgq("QSoftmax", name="l", enable_iq=True, enable_oq=True, input_scaler=0.5)(

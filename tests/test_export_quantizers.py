@@ -105,6 +105,20 @@ def test_wrapping_quantizers_marked_as_weights(kind: str, rounding: str, trainab
     assert_exact(model, events())
 
 
+@pytest.mark.parametrize("name", ["HardTanhConfig", "HardSigmoidConfig"])
+def test_affine_quantizers_behind_the_sparse_part(name: str) -> None:
+    import hgq.config
+    from hgq.layers import QDense
+    from hgq.quantizer import Quantizer
+
+    def body(x: Any, _: Any) -> Any:
+        make = getattr(hgq.config, name)
+        x = Quantizer(make(), name="q")(keras.layers.Flatten(name="flatten")(x))
+        return QDense(3, iq_conf=make(), enable_oq=True, oq_conf=make(), name="dense")(x)
+
+    assert_exact(sparse_model(body), events())
+
+
 def test_quantizer_before_the_reduction() -> None:
     from hgq.quantizer import Quantizer
     from sparsepixels.layers import InputReduce

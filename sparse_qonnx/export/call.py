@@ -14,6 +14,24 @@ Step = tuple[str, Callable[[Tensor, str], Tensor]]
 """A part of a layer: its name, and what emits it under a wanted tensor name."""
 
 
+SPARSE_LAYERS = (
+    "on sparse feature maps QConv2DSparse, the sparse poolings, activations with f(0) = 0, Quantizer, tables, "
+    "QBatchNormalization before a convolution, merges and Concatenate of the same pixels"
+)
+
+_INSTEAD = {
+    "Conv2D": "QConv2DSparse",
+    "DepthwiseConv2D": "QConv2DSparse(groups=...)",
+    "SeparableConv2D": "two QConv2DSparse",
+    "Dense": "QConv2DSparse(kernel_size=1)",
+    "EinsumDense": "QConv2DSparse(kernel_size=1)",
+    "AveragePooling2D": "AveragePooling2DSparse",
+    "MaxPooling2D": "MaxPooling2DSparse",
+    "BatchNormalization": "hgq's QBatchNormalization with a QConv2DSparse behind it",
+}
+"""Layers that do on a sparse feature map what another does on an image."""
+
+
 def _values(argument: Any) -> Iterator[Value]:
     if isinstance(argument, (DenseValue, SparseValue, MaskValue)):
         yield argument
@@ -66,6 +84,12 @@ class LayerCall:
             wanted = " or ".join(f"{attribute}={v!r}" for v in allowed)
             self.refuse(f"{attribute}={value!r}: {why}", allowed=wanted, fix=fix)
 
+    def sparse_hint(self) -> str:
+        """What to use on a sparse feature map in place of this layer."""
+        behind = "put it behind Flatten, Reshape or a global pooling"
+        instead = _INSTEAD.get(type(self.layer).__name__.removeprefix("Q"))
+        return behind if instead is None else f"use {instead}, or {behind}"
+
     # ---- arguments ----------------------------------------------------------------------------------------------
 
     def single(self) -> Tensor:
@@ -95,9 +119,9 @@ class LayerCall:
         value = self.single()
         if isinstance(value, SparseValue):
             self.refuse(
-                f"is applied to the sparse feature map {value.name!r} and would give inactive pixels a value",
-                allowed="QConv2DSparse, the sparse poolings, activations with f(0) = 0, Quantizer, Add and Concatenate",
-                fix="put it after Flatten or a global pooling, or use the sparse layer",
+                f"is applied to the sparse feature map {value.name!r} but does not keep to its pixels",
+                allowed=SPARSE_LAYERS,
+                fix=self.sparse_hint(),
             )
         return value
 

@@ -12,9 +12,8 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, helper
 
 from sparse_qonnx.errors import ToolError
-from sparse_qonnx.export.call import LayerCall
-from sparse_qonnx.export.registry import registered
-from sparse_qonnx.export.values import DenseValue
+from sparse_qonnx.export.call import SPARSE_LAYERS, LayerCall
+from sparse_qonnx.export.values import DenseValue, MaskValue
 from sparse_qonnx.graph import OPSET
 
 TF2ONNX_OPSET = 18
@@ -32,15 +31,23 @@ def convert(call: LayerCall) -> tuple[DenseValue, ...]:
     """
     inputs = [value for value in call.inputs if isinstance(value, DenseValue)]
     module = type(call.layer).__module__
-    if len(inputs) != len(call.inputs) or not inputs or module.startswith(_QUANTIZED):
-        call.refuse("has no exact counterpart", allowed=_supported(), fix="replace it, or put it behind Flatten")
+    sparse = [value for value in call.inputs if not isinstance(value, DenseValue)]
+    if sparse:
+        name = sparse[0].coords.name.removesuffix(".coords") if isinstance(sparse[0], MaskValue) else sparse[0].name
+        call.refuse(
+            f"has no exact counterpart on the sparse feature map {name!r}",
+            allowed=SPARSE_LAYERS,
+            fix=call.sparse_hint(),
+        )
+    if not inputs or module.startswith(_QUANTIZED):
+        call.refuse(
+            "has no exact counterpart in ONNX",
+            allowed="QDense, QEinsumDense, QConv2D, QBatchNormalization, QSoftmax, QUnaryFunctionLUT, merges, poolings",
+            fix="build it from those, or use Keras's own layer of that kind in floating point",
+        )
     if call.kwargs.get("training"):
         call.refuse("is called with training=True", allowed="training=None", fix="remove the argument")
     return _append(call, inputs, _standard(call, inputs))
-
-
-def _supported() -> str:
-    return ", ".join(sorted({name.rpartition(".")[2] for name in registered()}))
 
 
 def _standard(call: LayerCall, inputs: list[DenseValue]) -> ModelProto:

@@ -14,6 +14,7 @@ from sparse_qonnx.export.handlers.sparse_conv import masking_step
 from sparse_qonnx.export.quantizers import Format, fills, quantizer_steps, read_format, to_numpy
 from sparse_qonnx.export.registry import handler
 from sparse_qonnx.export.values import DenseValue, SparseValue, Tensor, renamed
+from sparse_qonnx.fixed import OverflowMode
 
 Array = NDArray[Any]
 
@@ -24,7 +25,9 @@ MAX_ENTRIES = 1 << 20
 def _codes(call: LayerCall, form: Format) -> tuple[int, int, int]:
     """Every input of the table is m * 2**-frac with lo <= m <= hi."""
     signed, integer, fractional = np.broadcast_arrays(form.signed, form.integer_bits, form.fractional_bits)
-    live = signed + integer + fractional > 0
+    if form.overflow is OverflowMode.WRAP_SM:  # HGQ2 reflects to negative values without a sign as well
+        signed = np.ones_like(signed)
+    live = form.signed + integer + fractional > 0
     frac = int(fractional[live].max(initial=-128)) if live.any() else 0
     width = float(np.max(np.maximum(integer, -fractional)[live] + signed[live] + frac, initial=0))
     if 2**width > MAX_ENTRIES:
