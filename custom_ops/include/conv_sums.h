@@ -20,41 +20,55 @@ struct Sources {
     int64_t count;
 };
 
-// Adds up `kWidth` neighbouring lanes over all hits and all channels of one group.
-template <int kWidth, typename T>
+// Vectors of the compiler's, named as such: left to itself it does not reliably see them in these loops. Of 16 bytes,
+// which every processor has; wider ones would be taken apart, badly, where there are none.
+template <typename T>
+struct Vector {
+    typedef T Type __attribute__((vector_size(16)));
+    static constexpr int kWidth = 16 / sizeof(T);
+};
+
+template <typename V, typename T>
+SPARSE_QONNX_INLINE void Load(const T* values, V* vector) {
+    std::memcpy(vector, values, sizeof(V));
+}
+
+// Adds up `kLanes` neighbouring lanes over all hits and all channels of one group.
+template <int kLanes, typename T>
 SPARSE_QONNX_INLINE void SumFilters(const ConvWeights<T>& weights, const Sources<T>& sources, const Hit* hits,
                                     int64_t count, int64_t first_channel, int64_t first_lane, T* sums) {
-    T total[kWidth] = {};
+    using V = typename Vector<T>::Type;
+    constexpr int kWidth = Vector<T>::kWidth, kCount = kLanes / kWidth;
+    V totals[kCount] = {};
     const T* packed = weights.packed.data() + first_channel * weights.lanes + first_lane;
+    const int64_t channels = weights.group_channels, lanes = weights.lanes, tap_size = weights.tap_size;
     for (int64_t h = 0; h < count; ++h) {
         const T* x = sources.features + hits[h].source * sources.stride + first_channel;
-        const T* w = packed + hits[h].tap * weights.tap_size;
-        for (int64_t c = 0; c < weights.group_channels; ++c) {
-            for (int lane = 0; lane < kWidth; ++lane) {
-                total[lane] += x[c] * w[c * weights.lanes + lane];
+        const T* w = packed + hits[h].tap * tap_size;
+        for (int64_t c = 0; c < channels; ++c, w += lanes) {
+            for (int i = 0; i < kCount; ++i) {
+                V loaded;
+                Load(w + i * kWidth, &loaded);
+                totals[i] += x[c] * loaded;
             }
         }
     }
-    for (int lane = 0; lane < kWidth; ++lane) {
-        sums[lane] = total[lane];
-    }
+    std::memcpy(sums, totals, sizeof(totals));
 }
 
-// Products of `kWidth` neighbouring channels, added up over all hits.
-template <int kWidth, typename T>
+// Products of one vector of neighbouring channels, added up over all hits.
+template <typename T>
 SPARSE_QONNX_INLINE void SumChannels(const ConvWeights<T>& weights, const Sources<T>& sources, const Hit* hits,
                                      int64_t count, int64_t first_lane, T* sums) {
-    T total[kWidth] = {};
+    using V = typename Vector<T>::Type;
+    V total = {};
     for (int64_t h = 0; h < count; ++h) {
-        const T* x = sources.features + hits[h].source * sources.stride + first_lane;
-        const T* w = weights.packed.data() + hits[h].tap * weights.tap_size + first_lane;
-        for (int lane = 0; lane < kWidth; ++lane) {
-            total[lane] += x[lane] * w[lane];
-        }
+        V x, w;
+        Load(sources.features + hits[h].source * sources.stride + first_lane, &x);
+        Load(weights.packed.data() + hits[h].tap * weights.tap_size + first_lane, &w);
+        total += x * w;
     }
-    for (int lane = 0; lane < kWidth; ++lane) {
-        sums[lane] = total[lane];
-    }
+    std::memcpy(sums, &total, sizeof(total));
 }
 
 // One filter a group: what the channels of a group gave becomes its filter's sum.
@@ -75,9 +89,9 @@ SPARSE_QONNX_INLINE void SumHits(const ConvWeights<T>& weights, const Sources<T>
                                  int64_t count, T* sums) {
     const int64_t lanes = weights.lanes;
     if (weights.per_channel) {
-        int64_t lane = 0;
-        for (; lane + 16 <= lanes; lane += 16) SumChannels<16>(weights, sources, hits, count, lane, sums + lane);
-        for (; lane < lanes; lane += 4) SumChannels<4>(weights, sources, hits, count, lane, sums + lane);
+        for (int64_t lane = 0; lane < lanes; lane += Vector<T>::kWidth) {
+            SumChannels(weights, sources, hits, count, lane, sums + lane);
+        }
         AddUpGroups(weights, sums);
         return;
     }
@@ -131,11 +145,11 @@ SPARSE_QONNX_INLINE void SumAllPairs(const ConvWeights<T>& weights, const Window
     const int32_t first_column = column - static_cast<int32_t>(window.Left());
     const T *packed = weights.packed.data(), *features = sources.features;
     const int32_t *rows = sources.rows, *columns = sources.columns;
-    // The compiler's vector types: left to itself, it makes branches of these loops.
-    typedef T Lanes __attribute__((vector_size(kLanes * sizeof(T))));
-    typedef int32_t Ints __attribute__((vector_size(16)));
-    typedef uint32_t Words __attribute__((vector_size(16)));
-    Lanes even = {}, odd = {};  // two chains of additions, so that one need not wait for the other
+    using V = typename Vector<T>::Type;
+    using Ints = Vector<int32_t>::Type;
+    using Words = Vector<uint32_t>::Type;
+    constexpr int kWidth = Vector<T>::kWidth, kParts = kLanes / kWidth;
+    V totals[2][kParts] = {};  // two chains of additions, so that one need not wait for the other
     for (int64_t start = 0; start < count; start += kStep, features += kStep * kLanes) {
         int32_t places[kStep];
         for (int s = 0; s < kStep; s += 4) {
@@ -149,19 +163,21 @@ SPARSE_QONNX_INLINE void SumAllPairs(const ConvWeights<T>& weights, const Window
             std::memcpy(places + s, &place, sizeof(place));
         }
         for (int s = 0; s < kStep; ++s) {
-            const T* x = features + s * kLanes;
-            Lanes sum = s % 2 == 0 ? even : odd;
+            const T *x = features + s * kLanes, *w = packed + places[s];
             for (int c = 0; c < (kChannels == 0 ? 1 : kChannels); ++c) {
-                Lanes w, values;
-                std::memcpy(&w, packed + places[s] + c * kLanes, sizeof(w));
-                std::memcpy(&values, x, sizeof(values));
-                sum += kChannels == 0 ? values * w : x[c] * w;
+                for (int part = 0; part < kParts; ++part) {
+                    V weight, value;
+                    Load(w + c * kLanes + part * kWidth, &weight);
+                    Load(x + part * kWidth, &value);
+                    totals[s % 2][part] += kChannels == 0 ? value * weight : x[c] * weight;
+                }
             }
-            (s % 2 == 0 ? even : odd) = sum;
         }
     }
-    const Lanes total = even + odd;
-    std::memcpy(sums, &total, sizeof(total));
+    for (int part = 0; part < kParts; ++part) {
+        const V total = totals[0][part] + totals[1][part];
+        std::memcpy(sums + part * kWidth, &total, sizeof(total));
+    }
 }
 
 }  // namespace sparse_qonnx

@@ -5,6 +5,7 @@
 
 #include "conv_sums.h"
 #include "parallel.h"
+#include "pixel_grid.h"
 #include "registry.h"
 #include "slots.h"
 
@@ -84,8 +85,10 @@ class SparseConv {
               filters_(filters),
               stride_((map.channels + ConvWeights<T>::kLanes - 1) / ConvWeights<T>::kLanes * ConvWeights<T>::kLanes),
               arena_(Arena::OfThread()),
-              neighbours_(window, arena_, map.slots) {
+              neighbours_(window, arena_, map.slots),
+              grid_(window, arena_, map.slots) {
             const auto slots = static_cast<size_t>(map.slots);
+            hits_ = arena_.template Take<Hit>(slots + 1);
             targets_ = arena_.template Take<Pixel>(slots);
             source_pixels_ = arena_.template Take<Pixel>(slots);
             features_ = arena_.template Take<T>((slots + NearbyPixels<T>::kStep) * static_cast<size_t>(stride_));
@@ -100,15 +103,27 @@ class SparseConv {
         SPARSE_QONNX_INLINE void Run(int64_t event, T* out) {
             Zero(out, map_.slots * filters_);
             Collect(event);
-            if (plain_ && source_count_ <= Neighbours::kAllPairs && RunAllPairs(out)) return;
+            if (plain_ && source_count_ <= kAllPairs && RunAllPairs(out)) return;
+            if (grid_.Enter(targets_, target_count_, source_pixels_, source_count_)) {
+                for (int64_t t = 0; t < target_count_; ++t) {
+                    Sum(targets_[t], hits_, grid_.Find(targets_[t], hits_), out);
+                }
+                grid_.Leave(source_pixels_, source_count_);
+                return;
+            }
             neighbours_.ForEach(targets_, target_count_, source_pixels_, source_count_,
-                                [&](const Pixel& target, const Hit* hits, int64_t count) SPARSE_QONNX_INLINE_LAMBDA {
-                                    SumHits(weights_, {features_, stride_, source_count_}, hits, count, sums_);
-                                    Store(out + target.slot * filters_);
-                                });
+                                [&](const Pixel& target, const Hit* hits, int64_t count)
+                                    SPARSE_QONNX_INLINE_LAMBDA { Sum(target, hits, count, out); });
         }
 
       private:
+        static constexpr int64_t kAllPairs = 24;  // up to this many sources, multiplying every pair is the fastest
+
+        SPARSE_QONNX_INLINE void Sum(const Pixel& target, const Hit* hits, int64_t count, T* out) {
+            SumHits(weights_, {features_, stride_, source_count_}, hits, count, sums_);
+            Store(out + target.slot * filters_);
+        }
+
         // Lists the active slots, and among them those that contribute to any sum, with their features.
         SPARSE_QONNX_INLINE void Collect(int64_t event) {
             const T* features = map_.Features(event);
@@ -187,6 +202,8 @@ class SparseConv {
         int64_t filters_, stride_;
         Arena& arena_;
         Neighbours neighbours_;
+        PixelGrid grid_;
+        Hit* hits_;
         Pixel* targets_;
         Pixel* source_pixels_;
         T* features_;
