@@ -37,7 +37,7 @@ demo: $(STAMP)
 	$(BIN)/python examples/digits/demo.py
 
 test: $(STAMP)
-	$(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(PYTEST_FLAGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -52,7 +52,7 @@ format: $(STAMP)
 
 # The property tests of `make test` with many more examples each.
 fuzz: $(STAMP)
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -n $(JOBS) --dist worksteal -m hypothesis $(PYTEST_FLAGS)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -n $(JOBS) --dist loadgroup -m hypothesis $(PYTEST_FLAGS)
 
 bench: $(STAMP)
 	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done

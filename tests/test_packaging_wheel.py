@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # one process builds the one wheel
 
 
 def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
@@ -54,3 +56,49 @@ def test_without_a_compiler_the_wheel_says_so(repository: Path, tmp_path: Path) 
     note = names.read("sparse_qonnx/_native/NOT_BUILT.txt").decode()
     assert "no C++ compiler" in note
     assert any(name.startswith("sparse_qonnx/_hls_backend/kernels/") for name in names.namelist())
+
+
+# ---- installed alone ------------------------------------------------------------------------------------------------
+
+PLAIN = """
+import sys, numpy, onnx, onnxruntime
+onnx.checker.check_model(sys.argv[1], full_check=True)
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+numpy.save(sys.argv[3], session.run(None, {"image": numpy.load(sys.argv[2])})[0])
+"""
+
+
+def lower_bounds(repository: Path) -> list[str]:
+    """The oldest releases that pyproject.toml allows, as requirements."""
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [requirement.replace(">=", "==") for requirement in project["dependencies"]]
+
+
+@pytest.mark.parametrize("releases", ["oldest", "newest"])
+def test_alone_in_an_empty_environment(
+    repository: Path,
+    wheel: zipfile.ZipFile,
+    small_model: Path,
+    small_events: np.ndarray,
+    tmp_path: Path,
+    releases: str,
+) -> None:
+    """No Keras anywhere: run, verify and convert a file; then without this package, stock onnxruntime does the same."""
+    python, scripts = tmp_path / "venv" / "bin" / "python", tmp_path / "venv" / "bin"
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "--quiet", str(wheel.filename), *(lower_bounds(repository) if releases == "oldest" else []))
+    assert run(python, "-c", "import importlib.util as u; print(u.find_spec('keras'))", cwd=tmp_path).strip() == "None"
+
+    events, answers = tmp_path / "x.npy", tmp_path / "y.npy"
+    np.save(events, small_events)
+    arguments = (small_model, "--input", events)
+    run(scripts / "sparse-qonnx", "info", small_model, cwd=tmp_path)
+    run(scripts / "sparse-qonnx", "run", *arguments, "-o", answers, "--kernels", "native", cwd=tmp_path)
+    assert " native " in run(scripts / "sparse-qonnx", "verify", *arguments, cwd=tmp_path)
+    run(scripts / "qonnx-to-hls", small_model, "-o", tmp_path / "firmware", cwd=tmp_path)
+    assert (tmp_path / "firmware" / "firmware" / "kernels").is_dir()
+
+    run(*pip, "uninstall", "--quiet", "--yes", "sparse-qonnx")
+    run(python, "-c", PLAIN, small_model, events, tmp_path / "plain.npy", cwd=tmp_path)
+    assert (np.load(tmp_path / "plain.npy") == np.load(answers)).all()
