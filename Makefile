@@ -9,16 +9,18 @@ NATIVE := pyproject.toml CMakeLists.txt $(shell find custom_ops -type f 2>/dev/n
 CPP := $(shell find custom_ops hls_backend -type f \( -name '*.h' -o -name '*.cc' -o -name '*.cpp' \) 2>/dev/null)
 JOBS ?= 2
 PYTEST_FLAGS ?=
+N ?= 1000
+SEED ?= 0
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test lint format fuzz bench wheel supported clean
+.PHONY: help install demo test lint format fuzz properties bench wheel supported clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
 	@echo "make test    all tests              make lint    style and types     make format  apply the style"
-	@echo "make fuzz    long property tests    make bench   measurements        make clean   remove what was built"
+	@echo "make fuzz    random networks        make bench   measurements        make clean   remove what was built"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -50,12 +52,16 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	@if [ -n "$(CPP)" ]; then $(BIN)/clang-format -i $(CPP); fi
 
-# The property tests of `make test` with many more examples each.
+# N random networks through every implementation, reproducible by SEED; failures become scripts in build/fuzz.
 fuzz: $(STAMP)
+	$(BIN)/python tests/fuzz/run.py --cases $(N) --seed $(SEED) --jobs $(JOBS)
+
+# The property tests of `make test`, with many more examples each.
+properties: $(STAMP)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -n $(JOBS) --dist loadgroup -m hypothesis $(PYTEST_FLAGS)
 
 bench: $(STAMP)
-	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in $(wildcard bench/*.py); do echo "== $$script"; $(BIN)/python $$script; done
 
 # The table of what is supported, in README.md.
 supported: $(STAMP)

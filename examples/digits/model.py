@@ -28,7 +28,7 @@ def build() -> keras.Model:
         LayerConfigScope(enable_ebops=True, enable_iq=True, beta0=1e-7),
     ):
         image = keras.Input((32, 32, 1), name="image")
-        x, mask = InputReduce(n=20, threshold=0.4, beta_n=1e-2, name="reduce")(image)
+        x, mask = InputReduce(n=20, threshold=0.4, beta_n=5e-3, name="reduce")(image)
         x = QConv2DSparse(filters=4, kernel_size=5, padding="same", activation="relu", iq_conf=lane, name="conv1")(
             [x, mask]
         )
