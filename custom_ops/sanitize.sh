@@ -10,10 +10,11 @@ cmake -S custom_ops -B "$build" -DSPARSE_QONNX_SANITIZE=ON
 cmake --build "$build" -j2
 
 # The sanitizers' run time has to be there before Python; exceptions pass through the C++ library, which Python itself
-# does not load. Leaks are not looked for: Python frees little of its own at exit.
+# does not load. Leaks are not looked for: Python frees little of its own at exit. Reports go past pytest (--capture=sys),
+# since the process ends with the first one.
 compiler=${CXX:-g++}
 LD_PRELOAD="$("$compiler" -print-file-name=libasan.so) $("$compiler" -print-file-name=libstdc++.so)" \
     ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     SPARSE_QONNX_LIBRARY="$(realpath "$build")/libsparse_qonnx_ops.so" \
-    "${PYTHON:-python}" -m pytest tests/test_native_kernels.py tests/test_native_safety.py "$@"
+    "${PYTHON:-python}" -m pytest --capture=sys tests/test_native_kernels.py tests/test_native_safety.py "$@"

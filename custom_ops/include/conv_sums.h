@@ -139,27 +139,26 @@ SPARSE_QONNX_INLINE void SumAllPairs(const ConvWeights<T>& weights, const Window
     constexpr int kLanes = NearbyPixels<T>::kLanes, kStep = NearbyPixels<T>::kStep;
     constexpr int kTapSize = kChannels == 0 ? kLanes : kChannels * kLanes;
     const auto height = static_cast<uint32_t>(window.height), width = static_cast<uint32_t>(window.width);
-    const int32_t row_size = static_cast<int32_t>(width) * kTapSize;
-    const int32_t none = static_cast<int32_t>(window.Taps()) * kTapSize;
-    const int32_t first_row = row - static_cast<int32_t>(window.Top());
-    const int32_t first_column = column - static_cast<int32_t>(window.Left());
+    // Unsigned: what is computed for a source that is no neighbour may wrap around, and is not used.
+    const uint32_t row_size = width * kTapSize, none = static_cast<uint32_t>(window.Taps()) * kTapSize;
+    const uint32_t first_row = static_cast<uint32_t>(row) - static_cast<uint32_t>(window.Top());
+    const uint32_t first_column = static_cast<uint32_t>(column) - static_cast<uint32_t>(window.Left());
     const T *packed = weights.packed.data(), *features = sources.features;
     const int32_t *rows = sources.rows, *columns = sources.columns;
     using V = typename Vector<T>::Type;
-    using Ints = Vector<int32_t>::Type;
     using Words = Vector<uint32_t>::Type;
     constexpr int kWidth = Vector<T>::kWidth, kParts = kLanes / kWidth;
     V totals[2][kParts] = {};  // two chains of additions, so that one need not wait for the other
     for (int64_t start = 0; start < count; start += kStep, features += kStep * kLanes) {
         int32_t places[kStep];
         for (int s = 0; s < kStep; s += 4) {
-            Ints y, x;
+            Words y, x;
             std::memcpy(&y, rows + start + s, sizeof(y));
             std::memcpy(&x, columns + start + s, sizeof(x));
             y -= first_row;
             x -= first_column;
-            const Ints hit = ((Words)y < height) & ((Words)x < width);
-            const Ints place = (hit & (y * row_size + x * kTapSize)) | (~hit & none);
+            const Words hit = reinterpret_cast<Words>((y < height) & (x < width));
+            const Words place = (hit & (y * row_size + x * kTapSize)) | (~hit & none);
             std::memcpy(places + s, &place, sizeof(place));
         }
         for (int s = 0; s < kStep; ++s) {
