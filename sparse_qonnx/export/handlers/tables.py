@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from sparse_qonnx.export.call import LayerCall, Step
 from sparse_qonnx.export.frozen_layers import table_function
@@ -78,19 +79,27 @@ def table_steps(call: LayerCall, layer: Any, part: str, shape: tuple[int, ...], 
     return [*quantizer_steps(call, layer.iq, f"{part}iq", len(shape)), _lookup(call, part, rows, (lo, frac), shape)]
 
 
-def _lookup(call: LayerCall, part: str, rows: Array, code: tuple[int, int], shape: tuple[int, ...]) -> Step:
-    """`table[x * 2**frac - lo]`; rows of different elements lie one behind the other."""
-    lo, frac = code
+def _lookup(call: LayerCall, part: str, rows: Array, form: tuple[int, int], shape: tuple[int, ...]) -> Step:
+    """`table[x * 2**frac - lo]`; rows of different elements lie one behind the other.
+
+    Every number has its entry. NaN has none and reads the first one instead of memory beside the table.
+    """
+    lo, frac = form
     graph, prefix = call.graph, f"{call.name}.{part}"
     table = graph.quantized_constant(f"{prefix}table", rows.reshape(-1))
     factor = graph.constant(f"{prefix}steps", np.array(2.0**frac, dtype=np.float32))
     start = -lo + np.arange(len(rows)) * rows.shape[1]
     offset = graph.constant(f"{prefix}start", start.reshape(shape if len(rows) > 1 else ()).astype(np.float32))
+    ends = [
+        graph.constant(f"{prefix}{end}", np.array(n, dtype=np.int64))
+        for end, n in (("first", 0), ("last", rows.size - 1))
+    ]
 
     def emit(value: Tensor, name: str) -> Tensor:
         (scaled,) = graph.node("Mul", [value.name, factor], [f"{prefix}scaled"])
         (place,) = graph.node("Add", [scaled, offset], [f"{prefix}place"])
-        (index,) = graph.node("Cast", [place], [f"{prefix}index"], to=7)
+        (code,) = graph.node("Cast", [place], [f"{prefix}code"], to=TensorProto.INT64)
+        (index,) = graph.node("Clip", [code, *ends], [f"{prefix}index"])
         (result,) = graph.node("Gather", [table, index], [name], axis=0)
         return renamed(value, result)
 
