@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 from itertools import permutations
 
@@ -10,7 +11,10 @@ import pytest
 
 from harness import assert_same_everywhere
 from sparse_qonnx.fixed import OverflowMode, RoundingMode, quantize
+from sparse_qonnx.graph import GraphBuilder
 from sparse_qonnx.grid import Grid, NodeContext, quantized_limits
+from sparse_qonnx.passes import finalize
+from sparse_qonnx.runtime import run_tensors
 from sparse_qonnx.standard.gather import Gather
 from sparse_qonnx.standard.reduce_mean import ReduceMean
 from sparse_qonnx.standard.reduce_sum import ReduceSum
@@ -57,3 +61,31 @@ def test_a_table_that_a_quant_gives_is_proven() -> None:
     proof = Gather.prove(NodeContext("n", "Gather", {}, shapes, (table, None), (None, None), (("batch", 2),)))
     assert proof.outputs[0] is not None
     assert (proof.outputs[0].lowest, proof.outputs[0].highest, proof.outputs[0].frac) == (-4, 1, 2)
+
+
+def quantizer_of_a_product(scale: float, form: tuple[int, int, int], overflow: str) -> GraphBuilder:
+    """x * scale, quantized; the constant bears the name that the parameter of a Quant would get."""
+    graph = GraphBuilder("g")
+    x = graph.input("x", (4,))
+    (y,) = graph.node("Mul", [x, graph.constant("norm.scale", np.array(scale, np.float32))], ["norm.linear"])
+    parameters = [graph.constant(f"q.{n}", np.array(v, np.float32)) for n, v in enumerate(form)]
+    modes = {"rounding_mode": "RND_CONV", "overflow_mode": overflow}
+    graph.output(graph.sparse("FixedPointQuant", [y, *parameters], ["norm"], **modes)[0])
+    return graph
+
+
+def test_parameters_of_a_quant_do_not_take_the_name_of_another_constant() -> None:
+    """A QBatchNormalization's factor is called `<layer>.scale`, as the scale of the Quant was that gives `<layer>`."""
+    model = finalize(quantizer_of_a_product(4.0, (1, 3, 2), "SAT").build(), "ap_fixed<6,3>")
+    assert {name: n for name, n in Counter(t.name for t in model.graph.initializer).items() if n > 1} == {}
+    x = np.array([[0.125, 0.25, -1.0, 3.0]], dtype=np.float32)
+    assert run_tensors(model, {"x": x})["norm"].tolist() == [[0.5, 1.0, -4.0, 7.75]]
+
+
+def test_wrap_sm_without_a_sign_is_no_standard_quant() -> None:
+    """Even where no value leaves its range: it reflects the upper half of that range."""
+    model = finalize(quantizer_of_a_product(1.0, (0, 2, 1), "WRAP_SM").build(), "ap_ufixed<3,2>")
+    x = np.array([[0.5, 1.5, 2.0, 3.5]], dtype=np.float32)
+    want = quantize(x, np.array(0), np.array(2), np.array(1), RoundingMode.RND_CONV, OverflowMode.WRAP_SM)
+    assert want.min() < 0
+    assert run_tensors(model, {"x": x})["norm"].tolist() == want.tolist()

@@ -45,6 +45,8 @@ def why_not_standard(node: NodeProto, proof: Proof) -> str | None:
     overflow = OverflowMode(str(attributes["overflow_mode"]))
     source = proof.grids.get(node.input[0])
     never_negative = source is not None and source.lowest >= 0
+    if overflow is OverflowMode.WRAP_SM and not k:
+        return "overflow mode WRAP_SM reflects values of its own range where there is no sign"
     if overflow not in (OverflowMode.SAT, OverflowMode.SAT_SYM) and not _inside(source, k, i, f):
         return f"overflow mode {overflow.value} is not in Quant, which saturates"
     if _rounding_name(RoundingMode(str(attributes["rounding_mode"])), k, never_negative) is None:
@@ -85,9 +87,12 @@ def _as_quant(model: ModelProto, node: NodeProto, proof: Proof) -> NodeProto:
     source = proof.grids.get(node.input[0])
     never_negative = source is not None and source.lowest >= 0
     parameters = {"scale": 2.0**-f, "zero_point": 0.0, "bits": float(k + i + f)}
+    taken = {t.name for t in model.graph.initializer} | {n for other in model.graph.node for n in other.output}
     names = []
     for part, value in parameters.items():
         name = f"{node.output[0]}.{part}"
+        while name in taken:  # a batch normalization has a constant `scale` of its own
+            name += "_"
         model.graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32), name))
         names.append(name)
     return helper.make_node(
