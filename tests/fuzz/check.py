@@ -10,23 +10,27 @@ Events off the input grid are compared where a quantizer is the first to read th
 promises nothing for them.
 
 onnxruntime's ReduceMax keeps or drops NaN by its place, so what lies behind one is not compared for non-finite events.
+Files with lookup tables get no such events: NaN is no place in a table.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
 from fuzz.recipe import Network, load
-from fuzz.refusals import explain
-from sparse_qonnx.errors import SparseQonnxError
+from fuzz.refusals import explain, explain_hardware
+from sparse_qonnx.errors import PrecisionError, SparseQonnxError, UnsupportedNodeError
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.graph import all_values, read_metadata
 from sparse_qonnx.grid import Grid
@@ -67,19 +71,12 @@ class Result:
     notes: set[str] = field(default_factory=set)
 
 
-@dataclass
-class Csim:
-    """How to C-simulate: compiles a project for a file and computes the named tensors it knows."""
-
-    run: Callable[[ModelProto, Tensors, list[str]], Mapping[str, Array]]
-
-
-def check_script(path: str) -> Result:
+def check_script(path: str, csim: bool = False) -> Result:
     """Check the network of a script file."""
-    return check_source(Path(path).read_text())
+    return check_source(Path(path).read_text(), csim)
 
 
-def check(network: Network, csim: Csim | None = None) -> Result:
+def check(network: Network, csim: bool = False) -> Result:
     """Check a network.
 
     Raises:
@@ -92,7 +89,7 @@ def check(network: Network, csim: Csim | None = None) -> Result:
         raise MismatchError(f"{error}\n\n{source}") from None
 
 
-def check_source(source: str, csim: Csim | None = None) -> Result:
+def check_source(source: str, csim: bool = False) -> Result:
     """Check the network that a script builds."""
     script = load(source)
     script["keras"].backend.clear_session()
@@ -137,9 +134,7 @@ def _export(model: Any, script: dict[str, Any], result: Result) -> ModelProto | 
 class _Case:
     """An exported network and its events."""
 
-    def __init__(
-        self, script: dict[str, Any], model: Any, proto: ModelProto, result: Result, csim: Csim | None
-    ) -> None:
+    def __init__(self, script: dict[str, Any], model: Any, proto: ModelProto, result: Result, csim: bool) -> None:
         self.script, self.model, self.proto, self.result, self.csim = script, model, proto, result, csim
         self.wide = read_metadata(proto)["sparse_qonnx.arithmetic"] == "float64"
         self.grids = infer_grids(proto).grids
@@ -147,7 +142,7 @@ class _Case:
         self.tensors = list(_data_tensors(proto))
         self.types = input_types(proto)
         result.notes.add("arithmetic float64" if self.wide else "arithmetic float32")
-        self._check_proof()
+        self._check_file()
 
     # ---- the comparisons ----------------------------------------------------------------------------------------
 
@@ -159,14 +154,14 @@ class _Case:
         self._compare_keras(events, stock)
         if any(np.any(stock[name]) for name in self.outputs):
             self.result.notes.add("outputs not all 0")
-        if self.csim is not None:
-            names = [name for name in self.tensors if self._tolerance(name) == 0]
-            self._agree("C-simulation", stock, self.csim.run(self.proto, events, names))
-            self.result.notes.add("C-simulated")
+        if self.csim:
+            self._compare_csim(events, stock)
         off_grid = self._off_grid(events)
         if off_grid is not None:
             self.result.notes.add("events off the grid")
             self._compare_keras(off_grid, self._compare_files("off-grid events", off_grid), independent_only=True)
+        if any(node.op_type == "Gather" for node in self.proto.graph.node):
+            return  # NaN is no place in a table
         broken = {name: _with_non_finite(x, self.script["EVENTS_SEED"]) for name, x in events.items()}
         self._compare_files("non-finite events", broken, skip=_behind(self.proto, "ReduceMax"))
         self.result.notes.add("NaN and infinities")
@@ -203,6 +198,22 @@ class _Case:
         outputs = self.script["float_model"](lambda: model([x.astype(kind) for x in events.values()]), kind)
         return [np.asarray(y) for y in (outputs if isinstance(outputs, (list, tuple)) else [outputs])]
 
+    def _compare_csim(self, events: Tensors, stock: Tensors) -> None:
+        """The firmware, tensor by tensor; what has no hardware is refused, and counted by node type."""
+        from sparse_qonnx.hls import to_hls
+
+        with TemporaryDirectory() as folder:
+            try:
+                project = to_hls(self.proto, folder)
+            except (UnsupportedNodeError, PrecisionError) as error:
+                self.result.notes.add(f"no firmware: {explain_hardware(error)}")
+                return
+            names = [name for name in self.tensors if name in project.tensors]
+            found = project.predict_tensors(events, names)
+        for name in names:
+            self._agree("C-simulation", stock, {name: found[name]}, project.tolerances.get(name, 0.0))
+        self.result.notes.add("C-simulated")
+
     # ---- events -------------------------------------------------------------------------------------------------
 
     def _events(self) -> Tensors:
@@ -233,8 +244,14 @@ class _Case:
 
     # ---- agreement ----------------------------------------------------------------------------------------------
 
-    def _check_proof(self) -> None:
-        """A tensor may be unproven only behind a float head or where no input type is known."""
+    def _check_file(self) -> None:
+        """Valid ONNX, unique names; a tensor is unproven only behind a float head or an input of unknown type."""
+        graph = self.proto.graph
+        onnx.checker.check_model(self.proto)
+        names = Counter([t.name for t in graph.initializer] + [n for node in graph.node for n in node.output])
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            raise MismatchError(f"names given twice: {twice}")
         known = all(name in self.types for name, _ in self.script["INPUTS"])
         floats = any(f.startswith("float head") for f in self.script["FEATURES"])
         for name in self.tensors:
@@ -266,9 +283,9 @@ class _Case:
             return max(abs(grid.lowest), grid.highest) * 2.0**-grid.frac / grid.divisor * QUOTIENT_TOLERANCE
         return 0.0
 
-    def _agree(self, who: str, stock: Tensors, other: Mapping[str, Array]) -> None:
+    def _agree(self, who: str, stock: Tensors, other: Mapping[str, Array], stated: float = 0.0) -> None:
         for name, found in other.items():
-            wanted, tolerance = stock[name], self._tolerance(name)
+            wanted, tolerance = stock[name], max(self._tolerance(name), stated)
             self.result.values[bool(tolerance)] += wanted.size
             self.result.tensors[bool(tolerance)] += 1
             problem = difference(wanted, np.asarray(found), tolerance)

@@ -39,7 +39,7 @@ def trained_widths(draw: st.DrawFn, weight: bool = False, wide: bool = False) ->
     first = draw(st.sampled_from([2, 1, 3, 0, -1, -2] if not weight else [1, 0, 2, -1, -2]))
     least = draw(st.sampled_from([3, 2, 4, 1, 6, 0, -1, -2] if not weight else [2, 1, 3, 4, 0, -1]))
     spread = st.sampled_from([0, 1, 2])
-    least += 6 if wide else 0
+    least += 7 if wide else 0
     return Widths(
         seed=draw(SEEDS),
         signed=draw(st.sampled_from([1.0, 1.0, 0.0, 0.5])),

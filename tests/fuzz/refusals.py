@@ -51,3 +51,17 @@ def explain(error: SparseQonnxError, features: Iterable[str]) -> str | None:
         if type(error) is refusal.kind and fits and re.search(refusal.message, str(error)):
             return refusal.reason
     return None
+
+
+def explain_hardware(error: SparseQonnxError) -> str:
+    """What has no hardware: the node's type, or that numbers are unknown.
+
+    Raises:
+        SparseQonnxError: the error itself, where it names neither.
+    """
+    found = re.match(r"node '[^']*' \((\w+)\)", error.where)
+    if found:
+        return found.group(1)
+    if re.search(r"input_precision|no stated type|no exact", f"{error}"):
+        return "input type unknown"
+    raise error
