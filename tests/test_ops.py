@@ -167,7 +167,8 @@ def test_unknown_attribute_values_name_node_and_choices(attributes: dict[str, An
         operators()["SparsePool"].read_attributes(node)
 
 
-def test_coordinates_outside_the_image_are_named() -> None:
-    features, coords = np.ones((1, 1, 1), np.float32), np.array([[[3, 9]]])
-    with pytest.raises(InputDataError, match=r"\(3, 9\).*\(4, 4\)"):
+@pytest.mark.parametrize("place", [(3, 9), (5, 1), (0, 2), (2, 0), (-1, 1)])
+def test_coordinates_that_are_no_pixel_are_named(place: tuple[int, int]) -> None:
+    features, coords = np.ones((1, 1, 1), np.float32), np.array([[place]])
+    with pytest.raises(InputDataError, match=rf"holds \({place[0]}, {place[1]}\).*\(4, 4\)"):
         operators()["SparseToDense"].compute(features, coords, spatial_shape=(4, 4))

@@ -50,11 +50,13 @@ SparseToDense <spatial_shape> (features, coords) => (Y)
 
 
 def check_coords(op: str, coords: Array, spatial_shape: tuple[int, ...]) -> None:
-    """Raise InputDataError where a coordinate lies outside the image."""
-    if coords.size and ((coords < 0).any() or (coords > np.array(spatial_shape)).any()):
-        worst = coords.reshape(-1, 2)[((coords < 0) | (coords > np.array(spatial_shape))).any(axis=2).reshape(-1)][0]
+    """Raise InputDataError for a coordinate outside the image, or one of which only a part is 0."""
+    outside = ((coords < 0) | (coords > np.array(spatial_shape))).any(axis=2)
+    half_empty = (coords == 0).any(axis=2) & coords.any(axis=2)
+    wrong = coords[outside | half_empty]
+    if len(wrong):
         allowed = f"1-based (row, column) up to {tuple(spatial_shape)}, or (0, 0) for an empty slot"
-        raise InputDataError(f"{op} input 'coords'", f"holds {tuple(int(v) for v in worst)}", allowed=allowed)
+        raise InputDataError(f"{op} input 'coords'", f"holds {tuple(int(v) for v in wrong[0])}", allowed=allowed)
 
 
 class SparseToDense(SparseOp):
