@@ -90,7 +90,7 @@ def top_source(graph: TypedGraph) -> str:
             if tensor.identifier not in interface:
                 body.append(f"{INDENT}{tensor.type_name} {tensor.identifier}[{tensor.size}];")
                 body.append(f"#pragma HLS ARRAY_PARTITION variable={tensor.identifier} complete dim=0")
-        body += _call(layer)
+        body += call_lines(layer)
     body += ["", "#ifdef SPARSE_QONNX_TRACE  // C-simulation hands out every array"]
     body += [f"{INDENT}sparse_qonnx::trace({i}, {t.identifier}, {t.size});" for i, t in enumerate(graph.arrays)]
     body.append("#endif")
@@ -168,7 +168,8 @@ def _interface(graph: TypedGraph) -> str:
     return "\n".join(lines)
 
 
-def _call(layer: Layer) -> list[str]:
+def call_lines(layer: Layer) -> list[str]:
+    """The call of a layer's kernel."""
     operands = (*layer.inputs, *layer.outputs)
     types = ", ".join([*(t.type_name for t in operands), layer.config_name])
     arguments = ", ".join([*(t.identifier for t in operands), *(t.identifier for t in layer.tables)])

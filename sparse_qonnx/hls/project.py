@@ -21,6 +21,7 @@ from sparse_qonnx import _paths
 from sparse_qonnx.errors import InputDataError, OutputPathError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.hls import emit, testbench
+from sparse_qonnx.hls.census import Census, take_census
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.csim import Library, bridge_source, compile_library
 from sparse_qonnx.hls.lower import lower
@@ -202,6 +203,16 @@ class HlsProject:
         if len({len(v) for v in checked.values()}) > 1:
             raise InputDataError("x", "has inputs with different numbers of events", allowed="the same for all")
         return checked
+
+    # ---- what it costs ----------------------------------------------------------------------------------------------
+
+    def census(self) -> Census:
+        """Count what every layer instantiates: multipliers, selectors, adders, registers, without a synthesis tool.
+
+        Raises:
+            ToolError: no compiler, or a kernel that cannot be counted.
+        """
+        return take_census(self.folder, self.graph)
 
     # ---- synthesis --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,225 @@
+"""What a design would instantiate, counted: the kernels compiled once more with number types that count.
+
+`hls_backend/sim/census` says how. Counts are of hardware before a synthesis tool optimizes it across operations; they
+depend on the project only, never on data, and every variant of a kernel is counted by the same instrument.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table as RichTable
+
+from sparse_qonnx import _paths
+from sparse_qonnx.errors import ToolError
+from sparse_qonnx.hls import emit
+from sparse_qonnx.hls.headers import find_compiler
+from sparse_qonnx.hls.templates import render
+from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
+
+KINDS = ("multiply", "multiply_constant", "add", "compare", "select", "register", "rom", "logic")
+"""Kinds of operations: of two variables, of a variable and a constant, and so on; see `Operations.bits`."""
+
+HEADLINE = ("multiply", "multiply_constant", "select")
+"""What an FPGA design of this kind consists of: the bits by which two designs are compared."""
+
+_BRANCHED = 3
+"""Exit code of the census of a kernel that needs the value of data."""
+
+
+@dataclass
+class Operations:
+    """Instances of operations by kind and operand widths.
+
+    Attributes:
+        counts: instances by `(kind, a_bits, b_bits)`; b_bits is 1 where there is one operand or one width.
+        buffer_bits: registers of the arrays that the layer hands on.
+    """
+
+    counts: Counter[tuple[str, int, int]] = field(default_factory=Counter)
+    buffer_bits: int = 0
+
+    def instances(self, kind: str) -> int:
+        """How many there are; of `select`: inputs of selectors; of `rom`: entries."""
+        return sum(n for (k, _, _), n in self.counts.items() if k == kind)
+
+    def bits(self, *kinds: str) -> int:
+        """Their bits: a product of the operands' widths for multiplications, inputs times width for selectors."""
+        return sum(n * a * b for (kind, a, b), n in self.counts.items() if kind in kinds)
+
+    def __add__(self, other: Operations) -> Operations:
+        return Operations(self.counts + other.counts, self.buffer_bits + other.buffer_bits)
+
+    def figures(self) -> dict[str, int]:
+        """The columns of the table."""
+        return {
+            "multiplications": self.instances("multiply"),
+            "constant_multiplications": self.instances("multiply_constant"),
+            "multiply_bits": self.bits("multiply"),
+            "constant_multiply_bits": self.bits("multiply_constant"),
+            "select_bits": self.bits("select"),
+            "add_bits": self.bits("add"),
+            "compare_bits": self.bits("compare"),
+            "logic_bits": self.bits("logic"),
+            "rom_bits": self.bits("rom"),
+            "register_bits": self.bits("register"),
+            "buffer_bits": self.buffer_bits,
+            "headline_bits": self.bits(*HEADLINE),
+        }
+
+
+@dataclass(frozen=True)
+class LayerCensus:
+    """One layer.
+
+    Attributes:
+        layer: name of the node in the ONNX file.
+        kernel: the function template it calls.
+        operations: what it instantiates.
+        loops: trip count and initiation interval of its loops that are not unrolled, outermost ones.
+    """
+
+    layer: str
+    kernel: str
+    operations: Operations
+    loops: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Census:
+    """Counts per layer and in total.
+
+    Attributes:
+        layers: in the order of the dataflow.
+    """
+
+    layers: tuple[LayerCensus, ...]
+
+    @property
+    def total(self) -> Operations:
+        """All layers together."""
+        return sum((la.operations for la in self.layers), Operations())
+
+    @property
+    def headline_bits(self) -> int:
+        """Multiplier and selector bits of the whole design."""
+        return self.total.bits(*HEADLINE)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a layer and a last one, `total`: ready for `pandas.DataFrame`."""
+        rows = [{"layer": la.layer, "kernel": la.kernel} | la.operations.figures() for la in self.layers]
+        return [*rows, {"layer": "total", "kernel": ""} | self.total.figures()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rows and, per layer, every width: ready for JSON."""
+        widths = {
+            la.layer: [
+                {"kind": kind, "a_bits": a, "b_bits": b, "instances": n}
+                for (kind, a, b), n in sorted(la.operations.counts.items())
+            ]
+            for la in self.layers
+        }
+        return {"rows": self.rows, "operations": widths}
+
+    @property
+    def table(self) -> RichTable:
+        """For a terminal."""
+        table = RichTable(title="Operations that the design instantiates, in bits")
+        table.add_column("layer", no_wrap=True)
+        for title, _ in _COLUMNS:
+            table.add_column(title, justify="right")
+        for row in self.rows:
+            if row["layer"] == "total":
+                table.add_section()
+            table.add_row(row["layer"], *(f"{row[key]:,}" for _, key in _COLUMNS))
+        return table
+
+
+_COLUMNS = (
+    ("multipliers", "multiplications"),
+    ("bits", "multiply_bits"),
+    ("by constants", "constant_multiplications"),
+    ("bits", "constant_multiply_bits"),
+    ("selectors", "select_bits"),
+    ("adders", "add_bits"),
+    ("comparators", "compare_bits"),
+    ("ROM", "rom_bits"),
+    ("registers", "register_bits"),
+    ("buffers", "buffer_bits"),
+)
+
+
+def take_census(folder: Path, graph: TypedGraph) -> Census:
+    """Count a project's operations.
+
+    Args:
+        folder: the project.
+        graph: what is in it.
+
+    Raises:
+        ToolError: no compiler, or a kernel that cannot be counted.
+    """
+    with tempfile.TemporaryDirectory(prefix="sparse-qonnx-census-") as scratch:
+        lines = _run(folder, census_source(graph), Path(scratch))
+    operations = {layer.config_name: Operations(buffer_bits=_buffer_bits(layer, graph)) for layer in graph.layers}
+    loops: dict[str, list[tuple[int, int]]] = {}
+    for word, layer, *rest in lines:
+        if word == "operation":
+            kind, a, b, n = rest
+            operations[layer].counts[kind, int(a), int(b)] += int(n)
+        else:
+            trip_count, interval, _ = rest
+            loops.setdefault(layer, []).append((int(trip_count), int(interval)))
+    layers = (
+        LayerCensus(
+            layer.node, layer.call.function_name, operations[name := layer.config_name], tuple(loops.get(name, ()))
+        )
+        for layer in graph.layers
+    )
+    return Census(tuple(layers))
+
+
+def census_source(graph: TypedGraph) -> str:
+    """The C++ program that calls every layer once, on inputs of any value."""
+    pad = " " * 4
+    body = []
+    for layer in graph.layers:
+        body += [f"{pad}{{", f'{pad}const sparse_qonnx::census::layer_scope layer("{layer.config_name}");']
+        body += [f"{pad}{t.type_name} {t.identifier}[{t.size}];" for t in _distinct(layer.inputs + layer.outputs)]
+        body += [f"{pad}any_value({t.identifier}, {t.size});" for t in _distinct(layer.inputs)]
+        body += [*emit.call_lines(layer), f"{pad}}}"]
+    return render("census.cpp.in", BODY="\n".join(body))
+
+
+def _distinct(tensors: Iterable[Tensor]) -> list[Tensor]:
+    return list({t.identifier: t for t in tensors}.values())
+
+
+def _buffer_bits(layer: Layer, graph: TypedGraph) -> int:
+    """Arrays between two stages of a dataflow region are there twice, one written while the other is read."""
+    outputs = {t.identifier for t in graph.outputs}
+    return sum(t.size * t.type.width * (1 if t.identifier in outputs else 2) for t in layer.outputs)
+
+
+def _run(folder: Path, source: str, scratch: Path) -> list[list[str]]:
+    compiler = find_compiler()
+    (scratch / "census.cpp").write_text(source, encoding="utf-8")
+    census = _paths.hls_backend() / "sim" / "census"
+    command = [compiler, "-std=c++11", "-O1", "-Wno-unknown-pragmas", "-DSPARSE_QONNX_CENSUS", "-I", str(census)]
+    command += ["-I", str(folder / "firmware"), "-o", str(scratch / "census"), str(scratch / "census.cpp")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        error = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr[:300])
+        raise ToolError(compiler, f"cannot compile the census: {error}", fix=f"read {str(folder / 'firmware')!r}")
+    counted = subprocess.run([str(scratch / "census")], capture_output=True, text=True)
+    if counted.returncode != 0:
+        problem = counted.stderr.strip() if counted.returncode == _BRANCHED else f"ended with {counted.returncode}"
+        raise ToolError("census", problem, allowed="kernels without branches on data", fix="see common/select.h")
+    return [line.split() for line in counted.stdout.splitlines()]
