@@ -89,7 +89,7 @@ class Composer:
         return (
             self.draw(SEEDS),
             self.pick([1.0, 0.5, 2.0, 0.1]),
-            self.pick([0.25, 0.0, 1.0, 0.125]),
+            self.pick([0.25, 0.0, 1.0, 0.125]) if not self.wide else 0.0,
             self.pick([0.0, 0.3, 0.0, 1.0]) if self.rarely(3) else 0.0,
         )
 
@@ -390,7 +390,8 @@ class Composer:
         return replace(value, name=x)
 
     def tabled_softmax(self, value: Dense) -> Dense:
-        stable, enable_iq = self.draw(st.booleans()), self.draw(st.booleans())
+        stable = self.draw(st.booleans())
+        enable_iq = self.draw(st.booleans()) or (not stable and not self.rarely(6))
         layer = self.layer("QSoftmax", "qsoftmax", stable=stable, enable_iq=enable_iq)
         rank = 1 + len(value.shape)
         parts = {"iq_conf": ("iq", "datalane", rank)} if enable_iq else {}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sparse_qonnx.errors import PrecisionError, SparseQonnxError, UnsupportedLayerError
+from sparse_qonnx.errors import PrecisionError, SparseQonnxError, ToolError, UnsupportedLayerError
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ DOCUMENTED = (
     Refusal("no counterpart", UnsupportedLayerError, r"BatchNormalization\): has no exact", ("misuse",)),
     Refusal("unstable softmax, no input quantizer", UnsupportedLayerError, r"enable_iq=False", ("layer QSoftmax",)),
     Refusal("large table", UnsupportedLayerError, r"table of 2\*\*", ("layer QSoftmax", "layer QUnaryFunctionLUT")),
+    Refusal("tf2onnx is not installed", ToolError, r"tf2onnx", ("misuse: elementwise",)),
     Refusal("budget rounds to 0", UnsupportedLayerError, r"the pixel budget"),
 )
 
