@@ -95,6 +95,29 @@ def test_settings_of_keras_are_restored(layers: Any) -> None:
     assert layers.Dense(1).compute_dtype == before[0]
 
 
+@pytest.mark.parametrize("slope", [0.25, 2.0])
+def test_activations_of_wide_numbers(layers: Any, slope: float) -> None:
+    def body(x: Any, mask: Any) -> Any:
+        x = layers.QConv2DSparse(2, 3, padding="same", enable_iq=False, name="conv1")([x, mask])
+        x = layers.LeakyReLU(slope, name="leaky")(layers.ReLU(max_value=64.0, name="limit")(x))
+        return layers.Flatten(name="flatten")(x)
+
+    from keras_models import uses_float64
+
+    assert uses_float64(assert_exact(sparse_model(body), events(frac=12), "ap_fixed<24,6>"))
+
+
+def test_operators_without_float64_are_refused(layers: Any) -> None:
+    from sparse_qonnx.errors import PrecisionError
+    from sparse_qonnx.export import export
+
+    def body(x: Any, _: Any) -> Any:
+        return layers.QConv2D(2, 3, enable_iq=False, name="conv")(layers.Reshape((8, 7, 2), name="image")(x))
+
+    with pytest.raises(PrecisionError, match=r"'conv.conv' \(Conv\): needs \d+ bits to be exact.*fewer bits"):
+        export(sparse_model(body), None, "ap_fixed<24,6>")
+
+
 def test_grouped_conv(layers: Any) -> None:
     def body(x: Any, mask: Any) -> Any:
         return layers.Flatten(name="flatten")(layers.QConv2DSparse(6, 3, padding="same", groups=2, name="c")([x, mask]))

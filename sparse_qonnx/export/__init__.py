@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from onnx import ModelProto
 
-from sparse_qonnx.errors import ToolError
+from sparse_qonnx.errors import PrecisionError, ToolError
 from sparse_qonnx.files import write_model
+from sparse_qonnx.passes.assign_float_types import float64_nodes
+from sparse_qonnx.passes.infer_grids import infer_grids
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -59,9 +61,26 @@ def export(
     elif isinstance(model, (str, os.PathLike)):
         model = load_model(model, safe_mode=safe_mode, custom_objects=custom_objects)
     result = finalize(trace(model).graph.build(), input_precision)
+    _refuse_without_float64(result)
     if path is not None:
         write_model(result, path)
     return result
+
+
+_FLOAT32_ONLY = frozenset({"Conv", "ThresholdedRelu"})
+"""Operators that onnxruntime computes in float32 only."""
+
+
+def _refuse_without_float64(model: ModelProto) -> None:
+    for name in float64_nodes(model):
+        node = next(node for node in model.graph.node if node.name == name)
+        if node.op_type in _FLOAT32_ONLY:
+            raise PrecisionError(
+                f"node {name!r} ({node.op_type})",
+                f"needs {infer_grids(model).nodes[name].bits} bits to be exact; onnxruntime has it in float32 only",
+                allowed="at most 24 bits",
+                fix="quantize its input or its weights to fewer bits",
+            )
 
 
 def _require_keras() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparse_qonnx.export.call import LayerCall, Step
-from sparse_qonnx.export.values import DenseValue, Tensor
+from sparse_qonnx.export.values import DenseValue, Tensor, renamed
 
 ALLOWED = "linear, relu, relu6, hard_tanh, leaky_relu with a power-of-two slope; softmax and sigmoid as last layers"
 FIX = "use relu, or an exact fixed-point table (hgq QUnaryFunctionLUT) after the sparse part"
@@ -64,7 +64,15 @@ def _leaky(call: LayerCall, slope: float, max_value: float | None, threshold: fl
             allowed="powers of two, such as 0.25 or 0.125",
             fix="train with negative_slope=0.25",
         )
-    return [call.elementwise("leaky_relu", "LeakyRelu", alpha=float(slope))]
+    constant = call.graph.constant(f"{call.name}.slope", np.array(slope, dtype=np.float32))
+
+    def larger(value: Tensor, name: str) -> Tensor:
+        """Max(x, slope * x): onnxruntime has LeakyRelu in float32 only."""
+        (scaled,) = call.graph.node("Mul", [value.name, constant], [f"{call.name}.scaled"])
+        (result,) = call.graph.node("Max" if slope <= 1 else "Min", [value.name, scaled], [name])
+        return renamed(value, result)
+
+    return [("leaky_relu", larger)]
 
 
 def _head(op_type: str, **attributes: Any) -> Callable[[LayerCall], list[Step]]:
