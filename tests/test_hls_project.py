@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -272,62 +271,6 @@ def test_library_is_used_again_until_a_source_changes(small_model: Path, tmp_pat
 
 
 # ---- tools -----------------------------------------------------------------------------------------------------------
-
-# Stand-ins that know each command's options and the order of commands, and refuse everything else.
-STUB = """
-set state start
-proc need {wanted} { global state; if {[lsearch $wanted $state] < 0} { error "called in state $state, needs $wanted" } }
-proc options {name arguments flags valued} {
-    set rest {}
-    for {set i 0} {$i < [llength $arguments]} {incr i} {
-        set a [lindex $arguments $i]
-        if {[lsearch -exact $flags $a] >= 0} continue
-        if {[lsearch -exact $valued $a] >= 0} { incr i; continue }
-        if {[string match -* $a]} { error "$name: unknown option $a" }
-        lappend rest $a
-    }
-    return $rest
-}
-proc open_project args { global state; need start
-    if {[llength [options open_project $args -reset {}]] != 1} {error args}
-    set state project }
-proc set_top args { need project; if {[llength $args] != 1} {error args} }
-proc add_files args { need project
-    set files [options add_files $args -tb {-cflags -csimflags}]
-    if {[llength $files] != 1 || ![file exists [lindex $files 0]]} {error "add_files: $files"} }
-proc open_solution args { global state vitis; need project
-    if {[llength [options open_solution $args -reset [expr {$vitis ? "-flow_target" : {}}]]] != 1} {error args}
-    set state solution }
-proc set_part args { global state; need solution; if {[llength $args] != 1} {error args}; set state part }
-proc create_clock args { global state; need part
-    if {[llength [options create_clock $args {} {-period -name}]] != 0} {error args}; set state ready }
-proc csim_design args { need {ready synthesized}; options csim_design $args {-clean -O} {-argv} ; puts "did csim" }
-proc csynth_design args { global state; need ready; if {[llength $args]} {error args}
-    set state synthesized; puts "did synth" }
-proc cosim_design args { need synthesized; options cosim_design $args {} {-trace_level -rtl}; puts "did cosim" }
-proc export_design args { need synthesized; options export_design $args {} {-format -rtl}; puts "did export" }
-"""
-
-
-@pytest.mark.parametrize("backend", ["Vitis", "Vivado", "VitisUnified"])
-def test_tcl_runs_to_its_end(backend: str, small_model: Path, tmp_path: Path) -> None:
-    if shutil.which("tclsh") is None:
-        pytest.skip("tclsh is not installed")
-    to_hls(small_model, tmp_path / "firmware", backend=backend, clock_period=4)
-    driver = tmp_path / "driver.tcl"
-    driver.write_text(f"{STUB}\nset vitis {int(backend != 'Vivado')}\nsource build_prj.tcl\n")
-
-    def run(steps: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "HLS_STEPS": steps}
-        command = ["tclsh", str(driver)]
-        return subprocess.run(command, cwd=tmp_path / "firmware", env=environment, capture_output=True, text=True)
-
-    done = run("csim synth cosim export")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[:4] == ["did csim", "did synth", "did cosim", "did export"]
-    assert run("synth").stdout == "did synth\n"
-    assert run("synt").returncode == 2
-
 
 def fake_tool(folder: Path, name: str, body: str) -> None:
     folder.mkdir(exist_ok=True)

@@ -20,6 +20,7 @@ add_files -tb tb_data
 open_solution -reset@FLOW_TARGET@ solution1
 set_part @PART@
 create_clock -period @CLOCK_PERIOD@ -name default
+@SETTINGS@
 
 if {[lsearch -exact $steps csim] >= 0} {
     csim_design

@@ -189,7 +189,7 @@ def take_census(folder: Path, graph: TypedGraph) -> Census:
 def census_source(graph: TypedGraph) -> str:
     """The C++ program that calls every layer once, on inputs of any value."""
     pad = " " * 4
-    body = []
+    body = emit.using(graph)
     for layer in graph.layers:
         body += [f"{pad}{{", f'{pad}const sparse_qonnx::census::layer_scope layer("{layer.config_name}");']
         body += [f"{pad}{t.type_name} {t.identifier}[{t.size}];" for t in _distinct(layer.inputs + layer.outputs)]

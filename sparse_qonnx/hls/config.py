@@ -1,59 +1,117 @@
-"""Options of the generator, as keys of a Python dict or a YAML file."""
+"""Options of the generator, as keys of a Python dict or a YAML file; `sparse_qonnx.hls.options` lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sparse_qonnx.errors import ConfigurationError
-from sparse_qonnx.hls.identifiers import identifier
+from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS, Option
 
-HEADS = ("table", "skip")
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """Checked options of one layer; None leaves the choice to the generator."""
+
+    variant: str | None = None
+    pixels_per_cycle: int | None = None
+    filters_per_cycle: int | None = None
+    channels_per_cycle: int | None = None
+    reuse_factor: int | None = None
+    strategy: str | None = None
+    precision: str | None = None
+    implementation: str | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that somebody chose."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
 class HlsConfig:
-    """Checked options.
+    """Checked options; what each means is in `sparse_qonnx.hls.options`."""
 
-    Attributes:
-        input_precision: `ap_[u]fixed<W,I>` of every input, or a mapping from input name; {} takes the file's own.
-        head: softmax and sigmoid at the end as a `table`, or `skip` them: the output is then the logits.
-        top: name of the top function and of the project's files.
-        test_events: events of the test bench.
-    """
-
+    backend: str = "Vitis"
+    part: str = "xcu250-figd2104-2L-e"
+    clock_period: float = 5.0
+    clock_uncertainty: float | str | None = None
+    top: str = "sparse_cnn"
+    namespace: str | None = None
+    interface: str = "ap_vld"
+    io_type: str = "io_parallel"
+    weights: str = "code"
+    target_interval: int | None = None
     input_precision: str | Mapping[str, str] = field(default_factory=dict)
     head: str = "table"
-    top: str = "sparse_cnn"
     test_events: int = 10
+    layers: Mapping[str, LayerConfig] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, given: Mapping[str, Any] | None) -> HlsConfig:
+    def read(cls, given: Mapping[str, Any] | None, **arguments: Any) -> HlsConfig:
         """Check a mapping of options.
 
+        Args:
+            given: the mapping.
+            arguments: options given by themselves, which go before those of the mapping; None is not given.
+
         Raises:
-            ConfigurationError: an unknown key or an impossible value.
+            ConfigurationError: an unknown key, an impossible value, or one that is not implemented.
         """
         given = {} if given is None else given
         if not isinstance(given, Mapping):
             raise ConfigurationError("HLS configuration", f"is {given!r}", allowed="a mapping from key to value")
-        known = [f.name for f in fields(cls)]
-        for key in given:
-            if key not in known:
-                raise ConfigurationError("HLS configuration", f"unknown key {key!r}", allowed=", ".join(known))
-        config = cls(**given)
-        _require(config.head in HEADS, "head", config.head, " or ".join(HEADS))
-        is_name = isinstance(config.top, str) and config.top == identifier(config.top)
-        _require(is_name, "top", config.top, "a C++ identifier: letters, digits, single underscores, no reserved word")
-        is_count = isinstance(config.test_events, int) and not isinstance(config.test_events, bool)
-        _require(is_count and 1 <= config.test_events <= 10000, "test_events", config.test_events, "1 to 10000")
-        precision = config.input_precision
-        is_precision = isinstance(precision, str | Mapping)
-        _require(is_precision, "input_precision", precision, "a type, or a mapping from input name to type")
+        values = {**given, **{key: value for key, value in arguments.items() if value is not None}}
+        layers = values.pop("layers", None) or {}
+        _check("HLS configuration", values, OPTIONS, ["layers"])
+        if not isinstance(layers, Mapping):
+            raise ConfigurationError(
+                "HLS configuration", f"layers is {layers!r}", allowed="a mapping from layer to its options"
+            )
+        checked = {str(name): _layer(str(name), options) for name, options in layers.items()}
+        config = cls(**values, layers=checked)
+        if config.namespace == config.top:
+            raise ConfigurationError(
+                "HLS configuration", f"namespace is {config.namespace!r}", allowed="another name than top"
+            )
         return config
 
+    def layer(self, name: str) -> LayerConfig:
+        """Options of one layer."""
+        return self.layers.get(name, LayerConfig())
 
-def _require(holds: bool, key: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise ConfigurationError("HLS configuration", f"{key} is {value!r}", allowed=allowed)
+    def as_dict(self) -> dict[str, Any]:
+        """The mapping that gives this configuration."""
+        values = {key: getattr(self, key) for key in OPTIONS}
+        if isinstance(self.input_precision, Mapping):
+            values["input_precision"] = dict(self.input_precision)
+        return values | {"layers": {name: layer.given for name, layer in self.layers.items()}}
+
+
+def _layer(name: str, options: object) -> LayerConfig:
+    where = f"HLS configuration, layer {name!r}"
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(where, f"is {options!r}", allowed="a mapping from key to value")
+    _check(where, options, LAYER_OPTIONS)
+    return LayerConfig(**options)
+
+
+def _check(where: str, given: Mapping[str, Any], known: Mapping[str, Option], others: Iterable[str] = ()) -> None:
+    for key, value in given.items():
+        option = known.get(key)
+        if option is None:
+            names = [*known, *others]
+            raise ConfigurationError(where, f"unknown key {key!r}", allowed=", ".join(names), fix=guess(key, names))
+        if not option.check(value):
+            fix = "" if option.default is None else f"leave it out for {option.default!r}"
+            raise ConfigurationError(where, f"{key} is {value!r}", allowed=option.allowed, fix=fix)
+        if isinstance(value, str) and value in option.missing:
+            raise ConfigurationError(where, f"{key} is {value!r}, not implemented yet", fix=option.missing[value])
+
+
+def guess(given: object, known: Iterable[str]) -> str:
+    """The known name that somebody may have meant."""
+    close = difflib.get_close_matches(str(given), list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else ""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_qonnx.errors import ToolError
+from sparse_qonnx.hls.emit import INDENT, using
 from sparse_qonnx.hls.headers import find_ap_headers, find_compiler
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import TypedGraph
@@ -27,7 +28,7 @@ FLAGS = ("-std=c++11", "-O2", "-fPIC", "-shared", "-Wno-unknown-pragmas", "-Wno-
 def bridge_source(graph: TypedGraph) -> str:
     """`sim/bridge.cpp`."""
     pad = " " * 8
-    body = []
+    body = [INDENT + line for line in using(graph)]
     for n, t in enumerate(graph.inputs):
         body.append(f"{pad}{t.type_name} {t.identifier}[{t.size}];")
         grid = ", ".join(repr(float(v)) for v in (2.0**t.type.frac, t.type.lowest, t.type.highest))

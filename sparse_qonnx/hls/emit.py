@@ -31,10 +31,10 @@ def defines(graph: TypedGraph) -> str:
     for tensor in first_of_type.values():
         pending = f", to be divided by {tensor.divisor}" if tensor.divisor != 1 else ""
         lines.append(f"typedef {tensor.cpp_type} {tensor.type_name};  // {comment(tensor.name)}{pending}")
-    return guarded("defines", "\n".join(lines) + "\n")
+    return guarded("defines", "\n".join(_enclosed(graph.namespace, lines, 2)) + "\n")
 
 
-def weights(table: Table) -> str:
+def weights(table: Table, namespace: str = "") -> str:
     """`weights/<table>.h`: one constant array, values as exact decimals, each written once.
 
     g++ takes minutes over thousands of `ap_fixed` constants and no time over as many doubles, so a large array is
@@ -55,7 +55,8 @@ def weights(table: Table) -> str:
         body += [f"{INDENT}{{", *rows, f"{INDENT}}};"]
         array = f"static const {kind} (&{name})[{size}] = {name}_held.values;"
         body += ["#ifndef __SYNTHESIS__", held, array, "#endif"]
-    return guarded(name, "\n".join(body) + "\n")
+    includes = sum(line.startswith("#include") for line in body)
+    return guarded(name, "\n".join(_enclosed(namespace, body, includes)) + "\n")
 
 
 def parameters(graph: TypedGraph) -> str:
@@ -64,11 +65,12 @@ def parameters(graph: TypedGraph) -> str:
     tables = [t.identifier for layer in graph.layers for t in layer.tables]
     lines = ['#include "defines.h"', *(f'#include "kernels/{name}.h"' for name in kernels)]
     lines += [f'#include "weights/{name}.h"' for name in tables]
+    includes = len(lines)
     for layer in graph.layers:
         lines += ["", f"// {_title(layer)}", f"struct {layer.config_name} {{"]
         lines += [INDENT + _member(key, value) for key, value in layer.call.config.items()]
         lines.append("};")
-    return guarded("parameters", "\n".join(lines) + "\n")
+    return guarded("parameters", "\n".join(_enclosed(graph.namespace, lines, includes)) + "\n")
 
 
 def top_header(graph: TypedGraph) -> str:
@@ -78,7 +80,8 @@ def top_header(graph: TypedGraph) -> str:
 
 def top_source(graph: TypedGraph) -> str:
     """`<top>.cpp`: one call a layer."""
-    body: list[str] = [f"#pragma HLS ARRAY_RESHAPE variable={t.identifier} complete dim=0" for t in graph.inputs]
+    body: list[str] = using(graph)
+    body += [f"#pragma HLS ARRAY_RESHAPE variable={t.identifier} complete dim=0" for t in graph.inputs]
     body += [f"#pragma HLS ARRAY_PARTITION variable={t.identifier} complete dim=0" for t in graph.outputs]
     ports = ",".join(t.identifier for t in (*graph.inputs, *graph.outputs))
     body += [f"#pragma HLS INTERFACE ap_vld port={ports}", "#pragma HLS DATAFLOW"]
@@ -100,6 +103,18 @@ def top_source(graph: TypedGraph) -> str:
 
 
 # ---- pieces ---------------------------------------------------------------------------------------------------------
+
+
+def _enclosed(namespace: str, lines: list[str], start: int) -> list[str]:
+    """The lines from `start` on in a namespace, where there is one."""
+    if not namespace:
+        return lines
+    return [*lines[:start], "", f"namespace {namespace} {{", *lines[start:], "", f"}}  // namespace {namespace}"]
+
+
+def using(graph: TypedGraph) -> list[str]:
+    """What a function begins with that uses the types of the project by their short names."""
+    return [f"{INDENT}using namespace {graph.namespace};"] if graph.namespace else []
 
 
 def _wrapped(values: list[str]) -> list[str]:
@@ -148,12 +163,14 @@ def _member(key: str, value: ConfigValue) -> str:
     return f"static const {kind} {key} = {value}{suffix};"
 
 
-def _parameter(tensor: Tensor, is_input: bool) -> str:
-    return f"{'const ' if is_input else ''}{tensor.type_name} {tensor.identifier}[{tensor.size}]"
+def _parameter(graph: TypedGraph, tensor: Tensor, is_input: bool) -> str:
+    scope = f"{graph.namespace}::" if graph.namespace else ""
+    return f"{'const ' if is_input else ''}{scope}{tensor.type_name} {tensor.identifier}[{tensor.size}]"
 
 
 def _signature(graph: TypedGraph) -> str:
-    parameters = [_parameter(t, True) for t in graph.inputs] + [_parameter(t, False) for t in graph.outputs]
+    parameters = [_parameter(graph, t, True) for t in graph.inputs]
+    parameters += [_parameter(graph, t, False) for t in graph.outputs]
     return f"void {graph.top}({', '.join(parameters)})"
 
 

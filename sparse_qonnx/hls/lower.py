@@ -16,6 +16,7 @@ from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.dataflow import single_readers
 from sparse_qonnx.hls.fuse import PASSES
 from sparse_qonnx.hls.identifiers import Namer
+from sparse_qonnx.hls.layer_options import check_layers, widened
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
@@ -36,17 +37,17 @@ class Step:
     outputs: tuple[str, ...]
 
 
-def lower(model: ModelProto, top: str, config: HlsConfig) -> TypedGraph:
+def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
     """The typed graph of a model.
 
     Args:
         model: with the precision of its inputs stated in the metadata.
-        top: name of the top function.
         config: options.
 
     Raises:
         PrecisionError: an input has no stated type, or a tensor no exact one.
         UnsupportedNodeError: a node has no hardware.
+        ConfigurationError: an option of a layer that is not there, or that its kernel does not implement.
     """
     stated = input_types(model)
     for value in model.graph.input:
@@ -60,14 +61,14 @@ def lower(model: ModelProto, top: str, config: HlsConfig) -> TypedGraph:
     proof = infer_grids(model)
     steps = _steps(model, proof)
     outputs = [value.name for value in model.graph.output]
-    notes: list[str] = []
-    if config.head == "skip":
-        notes = _skip_heads(steps, outputs)
+    graph = TypedGraph(config.top, namespace=config.namespace or "")
+    _skip_heads(steps, outputs, config, graph)
     steps = _live(steps, outputs)
-    fused: dict[str, str] = {}
     for apply in PASSES:
-        steps = apply(steps, outputs, fused)
-    return _name(model, steps, outputs, proof, TypedGraph(top, fused=fused, notes=notes))
+        steps = apply(steps, outputs, graph.fused)
+    _name(model, steps, outputs, proof, graph, config)
+    check_layers(config, graph)
+    return graph
 
 
 # ---- nodes to steps -------------------------------------------------------------------------------------------------
@@ -135,18 +136,20 @@ def _check_data(where: str, node: NodeProto, context: NodeContext) -> None:
         )
 
 
-def _skip_heads(steps: list[Step], outputs: list[str]) -> list[str]:
-    """Let outputs be what softmax and sigmoid heads read; returns a note for each."""
+def _skip_heads(steps: list[Step], outputs: list[str], config: HlsConfig, graph: TypedGraph) -> None:
+    """Let outputs be what softmax and sigmoid heads read, where they are to be left out."""
     producer = {name: step for step in steps for name in step.outputs}
-    notes = []
     for n, output in enumerate(outputs):
         step = producer.get(output)
         while step is not None and (step.op_type in HEADS or isinstance(step.call, HlsAlias)):
             if step.op_type in HEADS:
+                if (config.layer(step.node).implementation or config.head) != "skip":
+                    break
                 outputs[n] = step.inputs[0]
-                notes.append(f"{step.op_type} {step.node!r} is not in the firmware: the output is {step.inputs[0]!r}")
+                graph.skipped.append(step.node)
+                note = f"{step.op_type} {step.node!r} is not in the firmware: the output is {step.inputs[0]!r}"
+                graph.notes.append(note)
             step = producer.get(step.inputs[0])
-    return notes
 
 
 def _live(steps: list[Step], outputs: Iterable[str]) -> list[Step]:
@@ -162,8 +165,10 @@ def _live(steps: list[Step], outputs: Iterable[str]) -> list[Step]:
 # ---- names and types ------------------------------------------------------------------------------------------------
 
 
-def _name(model: ModelProto, steps: list[Step], outputs: list[str], proof: Proof, graph: TypedGraph) -> TypedGraph:
-    namer = Namer((graph.top, "defines", "parameters"))
+def _name(
+    model: ModelProto, steps: list[Step], outputs: list[str], proof: Proof, graph: TypedGraph, config: HlsConfig
+) -> None:
+    namer = Namer((graph.top, graph.namespace, "defines", "parameters"))
     values = all_values(model)
     for value in model.graph.input:
         grid = proof.grids[value.name]
@@ -178,7 +183,7 @@ def _name(model: ModelProto, steps: list[Step], outputs: list[str], proof: Proof
             graph.views[step.outputs[0]] = replace(inputs[0], name=step.outputs[0], shape=shapes[0])
             continue
         results = tuple(
-            _output(step, n, name, shape, proof, namer)
+            _output(step, n, name, shape, proof, namer, config)
             for n, (name, shape) in enumerate(zip(step.outputs, shapes, strict=True))
         )
         graph.views.update({t.name: t for t in results})
@@ -188,7 +193,6 @@ def _name(model: ModelProto, steps: list[Step], outputs: list[str], proof: Proof
     graph.outputs = [graph.views[name] for name in outputs]
     _check_outputs(graph)
     single_readers(graph, namer)
-    return graph
 
 
 def _tensor(name: str, shape: tuple[int, ...], grid: Grid, namer: Namer) -> Tensor:
@@ -196,7 +200,9 @@ def _tensor(name: str, shape: tuple[int, ...], grid: Grid, namer: Namer) -> Tens
     return Tensor(name, identifier, namer(f"{identifier}_t"), shape, grid.type, grid.divisor)
 
 
-def _output(step: Step, n: int, name: str, shape: tuple[int, ...], proof: Proof, namer: Namer) -> Tensor:
+def _output(
+    step: Step, n: int, name: str, shape: tuple[int, ...], proof: Proof, namer: Namer, config: HlsConfig
+) -> Tensor:
     call = step.call
     assert isinstance(call, HlsCall)
     if n in call.coordinate_limits:
@@ -214,7 +220,9 @@ def _output(step: Step, n: int, name: str, shape: tuple[int, ...], proof: Proof,
             allowed="quantized inputs and constants",
             fix="give the layer quantizers",
         )
-    return _tensor(name, shape, grid, namer)
+    tensor = _tensor(name, shape, grid, namer)
+    wanted = config.layer(step.node).precision
+    return tensor if wanted is None else replace(tensor, type=widened(step.node, wanted, grid))
 
 
 def _table(step: Step, content: HlsTable, namer: Namer) -> Table:

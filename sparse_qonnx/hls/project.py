@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
@@ -17,25 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from sparse_qonnx import _paths
-from sparse_qonnx.errors import InputDataError, OutputPathError
+from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.files import read_model
-from sparse_qonnx.hls import emit, testbench
 from sparse_qonnx.hls.census import Census, take_census
 from sparse_qonnx.hls.config import HlsConfig
-from sparse_qonnx.hls.csim import Library, bridge_source, compile_library
+from sparse_qonnx.hls.csim import Library, compile_library
+from sparse_qonnx.hls.folder import check_target_folder, project_files, write_project
 from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.report import read_reports
-from sparse_qonnx.hls.templates import render
-from sparse_qonnx.hls.tools import Tool, check_target, run_tool
+from sparse_qonnx.hls.tools import TOOLS, Tool, run_tool
 from sparse_qonnx.hls.typed import Tensor, TypedGraph
 from sparse_qonnx.passes.input_precision import state_input_precision
 
 Array = NDArray[Any]
-Files = dict[str, bytes]
-
-MANIFEST = "manifest.json"
-GENERATOR = "sparse-qonnx"
 _BATCH_VALUES = 1 << 22
 """Values of the inputs and wanted tensors that go through the firmware in one call: bounds the memory of a batch."""
 
@@ -47,9 +37,9 @@ class OffGridWarning(UserWarning):
 def to_hls(
     model: str | os.PathLike[str] | ModelProto,
     out_dir: str | os.PathLike[str],
-    backend: str = "Vitis",
-    part: str = "xcu250-figd2104-2L-e",
-    clock_period: float = 5.0,
+    backend: str | None = None,
+    part: str | None = None,
+    clock_period: float | None = None,
     config: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> HlsProject:
@@ -58,10 +48,10 @@ def to_hls(
     Args:
         model: path or ModelProto.
         out_dir: folder of the project; it is written aside and appears whole or not at all.
-        backend: `Vitis`, `Vivado` or `VitisUnified`.
+        backend: `Vitis` (the default), `Vivado` or `VitisUnified`; goes before `config`, as do the next two.
         part: FPGA part.
-        clock_period: ns.
-        config: options, see `sparse_qonnx.hls.config.HlsConfig`.
+        clock_period: ns; 5 by default.
+        config: options, see `sparse_qonnx.hls.options`.
         force: replace a project that is already there.
 
     Raises:
@@ -72,16 +62,14 @@ def to_hls(
         OutputPathError: the folder is in use or cannot be written.
     """
     proto = read_model(model)
-    options = HlsConfig.read(config)
-    tool = check_target(backend, part, clock_period)
+    options = HlsConfig.read(config, backend=backend, part=part, clock_period=clock_period)
     target = Path(out_dir)
-    _check_target_folder(target, force)
+    check_target_folder(target, force)
     if options.input_precision:
         proto = state_input_precision(proto, options.input_precision)
-    graph = lower(proto, options.top, options)
-    files = _files(proto, graph, options, tool, backend, part, clock_period)
-    _write(target, files)
-    return HlsProject(target, graph, tool)
+    graph = lower(proto, options)
+    write_project(target, project_files(proto, graph, options))
+    return HlsProject(target, graph, options)
 
 
 class HlsProject:
@@ -90,13 +78,13 @@ class HlsProject:
     Args:
         folder: where it is.
         graph: what is in it.
-        tool: the synthesis tool it is for.
+        config: the options it was made with.
     """
 
-    def __init__(self, folder: Path, graph: TypedGraph, tool: Tool) -> None:
+    def __init__(self, folder: Path, graph: TypedGraph, config: HlsConfig) -> None:
         self.folder = folder
         self.graph = graph
-        self.tool = tool
+        self.config = config
         self._library: Library | None = None
 
     # ---- what is in it ----------------------------------------------------------------------------------------------
@@ -105,6 +93,11 @@ class HlsProject:
     def tensors(self) -> dict[str, Tensor]:
         """Tensors that C-simulation can give, by their name in the ONNX file."""
         return dict(self.graph.views)
+
+    @property
+    def tool(self) -> Tool:
+        """The synthesis tool it is for."""
+        return TOOLS[self.config.backend]
 
     @property
     def tolerances(self) -> dict[str, float]:
@@ -254,117 +247,3 @@ def _values(tensor: Tensor, stored: Array) -> Array:
 
 def _as_onnx(values: Array) -> Array:
     return values if values.dtype == np.int64 else values.astype(np.float32)
-
-
-# ---- files ----------------------------------------------------------------------------------------------------------
-
-
-def _files(
-    model: ModelProto, graph: TypedGraph, config: HlsConfig, tool: Tool, backend: str, part: str, clock_period: float
-) -> Files:
-    top = graph.top
-    events = testbench.random_events(graph, config.test_events)
-    answers = testbench.expected_outputs(graph, model, events)
-    names = {"TOP": top, "TOOL": tool.name, "COMMAND": " ".join(tool.command)}
-    tcl = render(
-        "build_prj.tcl", **names, FLOW_TARGET=tool.flow_target, PART=part, CLOCK_PERIOD=f"{float(clock_period):g}"
-    )
-    texts = {
-        f"firmware/{top}.h": emit.top_header(graph),
-        f"firmware/{top}.cpp": emit.top_source(graph),
-        "firmware/defines.h": emit.defines(graph),
-        "firmware/parameters.h": emit.parameters(graph),
-        **{f"firmware/weights/{t.identifier}.h": emit.weights(t) for layer in graph.layers for t in layer.tables},
-        "sim/bridge.cpp": bridge_source(graph),
-        f"{top}_test.cpp": testbench.source(graph, config.test_events),
-        "tb_data/tb_input_features.dat": testbench.data_file(graph.inputs, events),
-        "tb_data/tb_output_predictions.dat": testbench.data_file(graph.outputs, answers),
-        "build_prj.tcl": tcl,
-        "Makefile": render("Makefile", **names),
-    }
-    files = {name: text.encode() for name, text in texts.items()} | _kernel_files(graph)
-    files[MANIFEST] = _manifest(model, config, backend, part, clock_period)
-    return files
-
-
-def _kernel_files(graph: TypedGraph) -> Files:
-    """The headers that the project uses, so that it needs nothing else."""
-    backend = _paths.hls_backend()
-    paths = [backend / "kernels" / f"{name}.h" for name in sorted({layer.call.kernel for layer in graph.layers})]
-    paths += sorted((backend / "kernels" / "common").glob("*.h"))
-    files = {f"firmware/{path.relative_to(backend).as_posix()}": path.read_bytes() for path in paths}
-    return files | {"sim/trace.h": (backend / "sim" / "trace.h").read_bytes()}
-
-
-def _manifest(model: ModelProto, config: HlsConfig, backend: str, part: str, clock_period: float) -> bytes:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        release = version("sparse-qonnx")
-    except PackageNotFoundError:
-        release = "unknown"
-    content = {
-        "generator": GENERATOR,
-        "version": release,
-        "model_sha256": hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
-        "backend": backend,
-        "part": part,
-        "clock_period_ns": float(clock_period),
-        "config": {
-            "input_precision": config.input_precision
-            if isinstance(config.input_precision, str)
-            else dict(config.input_precision),
-            "head": config.head,
-            "top": config.top,
-            "test_events": config.test_events,
-        },
-    }
-    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
-
-
-def _is_project(folder: Path) -> bool:
-    try:
-        return bool(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["generator"] == GENERATOR)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _check_target_folder(target: Path, force: bool) -> None:
-    where = f"output folder {str(target)!r}"
-    if not target.exists() and not target.is_symlink():
-        return
-    if not target.is_dir():
-        raise OutputPathError(where, "is a file", allowed="a new folder", fix="choose another name")
-    if not any(target.iterdir()):
-        return
-    if not _is_project(target):
-        raise OutputPathError(where, "holds something else", allowed="a new or empty folder", fix="choose another name")
-    if not force:
-        raise OutputPathError(where, "already holds a project", fix="pass force=True (--force) to replace it")
-
-
-def _write(target: Path, files: Files) -> None:
-    """Write the project aside, then move it into place; an old project stays until the new one is whole."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise OutputPathError(f"output folder {str(target)!r}", f"cannot be written: {error.strerror}") from error
-    old = aside.with_name(aside.name + ".old")
-    try:
-        for name, content in files.items():
-            path = aside / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o777 & ~umask)
-        if target.exists():
-            target.rename(old)
-        aside.rename(target)
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        if old.exists() and not target.exists():
-            old.rename(target)
-        raise OutputPathError(f"output folder {str(target)!r}", f"cannot be written: {error.strerror}") from error
-    shutil.rmtree(old, ignore_errors=True)

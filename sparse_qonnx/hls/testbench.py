@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from sparse_qonnx.hls.emit import INDENT, using
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import Tensor, TypedGraph
 from sparse_qonnx.reference import run_reference
@@ -60,7 +61,8 @@ def _exact(value: float) -> str:
 def source(graph: TypedGraph, n_events: int) -> str:
     """`<top>_test.cpp`."""
     pad = " " * 8
-    body = [f"{pad}{t.type_name} {t.identifier}[{t.size}];" for t in (*graph.inputs, *graph.outputs)]
+    body = [INDENT + line for line in using(graph)]
+    body += [f"{pad}{t.type_name} {t.identifier}[{t.size}];" for t in (*graph.inputs, *graph.outputs)]
     body += [f"{pad}if (!read(inputs, {t.identifier}, {t.size})) break;" for t in graph.inputs]
     body.append(f"{pad}{graph.top}({', '.join(t.identifier for t in (*graph.inputs, *graph.outputs))});")
     body += [

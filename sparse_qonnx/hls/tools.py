@@ -1,9 +1,8 @@
-"""The three tools a project can be made for, and running them."""
+"""The three tools a project can be made for: their scripts, and running them."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -11,42 +10,69 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparse_qonnx.errors import ConfigurationError, ToolError
+from sparse_qonnx.hls.config import HlsConfig
 
 STEPS = ("csim", "synth", "cosim", "export")
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A synthesis tool: its name for people, its command, and what its Tcl wants beside the common part."""
+    """A synthesis tool.
+
+    Attributes:
+        name: for people.
+        command: what runs the project's script, in the project's folder.
+        scripts: templates that are written for it.
+        flow_target: what its `open_solution` wants beside the name.
+        settings: lines of the script that only this tool understands.
+    """
 
     name: str
     command: tuple[str, ...]
+    scripts: tuple[str, ...] = ("build_prj.tcl", "Makefile")
     flow_target: str = ""
+    settings: tuple[str, ...] = ()
 
+
+_VITIS = " -flow_target vivado"
+_LONG_NAMES = "config_compile -name_max_length 80"
 
 TOOLS = {
-    "Vitis": Tool("Vitis HLS 2020.2 to 2024.1", ("vitis_hls", "-f", "build_prj.tcl"), " -flow_target vivado"),
-    "Vivado": Tool("Vivado HLS 2019.2 to 2020.1", ("vivado_hls", "-f", "build_prj.tcl")),
+    "Vitis": Tool(
+        "Vitis HLS 2020.2 to 2024.1", ("vitis_hls", "-f", "build_prj.tcl"), flow_target=_VITIS, settings=(_LONG_NAMES,)
+    ),
+    # Without it, Vivado HLS partitions no array of more than 1024 elements.
+    "Vivado": Tool(
+        "Vivado HLS 2019.2 to 2020.1",
+        ("vivado_hls", "-f", "build_prj.tcl"),
+        settings=(_LONG_NAMES, "config_array_partition -maximum_size 65536"),
+    ),
     "VitisUnified": Tool(
-        "Vitis 2024.2 and later", ("vitis-run", "--mode", "hls", "--tcl", "build_prj.tcl"), " -flow_target vivado"
+        "Vitis 2024.2 and later",
+        ("vitis-run", "--mode", "hls", "--tcl", "build_prj.tcl"),
+        scripts=("build_prj.tcl", "hls_config.cfg", "Makefile"),
+        flow_target=_VITIS,
+        settings=(_LONG_NAMES,),
     ),
 }
 
 
-def check_target(backend: str, part: str, clock_period: float) -> Tool:
-    """The tool of a backend; the other two values are checked because they go into a Tcl file.
-
-    Raises:
-        ConfigurationError: an unknown backend, or a part or clock period that cannot be one.
-    """
-    if backend not in TOOLS:
-        raise ConfigurationError("backend", f"is {backend!r}", allowed=", ".join(TOOLS))
-    if not isinstance(part, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", part):
-        raise ConfigurationError("part", f"is {part!r}", allowed="a part number such as xcu250-figd2104-2L-e")
-    is_number = isinstance(clock_period, int | float) and not isinstance(clock_period, bool)
-    if not is_number or not 0.1 <= clock_period <= 1000:
-        raise ConfigurationError("clock_period", f"is {clock_period!r}", allowed="0.1 to 1000 ns")
-    return TOOLS[backend]
+def script_values(config: HlsConfig) -> dict[str, str]:
+    """What the templates of the scripts are filled with."""
+    tool = TOOLS[config.backend]
+    uncertainty = config.clock_uncertainty
+    stated = "" if uncertainty is None else f"{uncertainty}"
+    lines = [*tool.settings, *([f"set_clock_uncertainty {stated} default"] if stated else [])]
+    return {
+        "TOP": config.top,
+        "TOOL": tool.name,
+        "COMMAND": " ".join(tool.command),
+        "FLOW_TARGET": tool.flow_target,
+        "PART": config.part,
+        "CLOCK_PERIOD": f"{float(config.clock_period):g}",
+        "SETTINGS": "\n".join(lines),
+        "UNCERTAINTY": f"clock_uncertainty={stated}\n" if stated else "",
+    }
 
 
 def run_tool(

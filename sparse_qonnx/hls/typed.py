@@ -89,6 +89,8 @@ class TypedGraph:
         views: every tensor that can be asked for, by ONNX name; a reshaped view shares the array of its source.
         fused: tensors of the file that no array holds any more, with the layer that took them in.
         notes: what the reader of the report should know.
+        skipped: heads that the firmware leaves out.
+        namespace: of types, constants and configurations; none where it is empty.
     """
 
     top: str
@@ -98,6 +100,8 @@ class TypedGraph:
     views: dict[str, Tensor] = field(default_factory=dict)
     fused: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    namespace: str = ""
 
     @property
     def arrays(self) -> list[Tensor]:

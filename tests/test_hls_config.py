@@ -1,0 +1,96 @@
+"""Options: every key checked, nothing silently ignored, the same in Python and YAML."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparse_qonnx.errors import PrecisionError, SparseQonnxError
+from sparse_qonnx.hls import to_hls
+from sparse_qonnx.hls.config import HlsConfig, LayerConfig
+from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS
+
+
+def test_the_table_and_the_classes_agree() -> None:
+    config = HlsConfig()
+    assert [f.name for f in fields(HlsConfig)] == [*OPTIONS, "layers"]
+    assert {key: getattr(config, key) for key in OPTIONS} == {key: o.default for key, o in OPTIONS.items()}
+    assert [f.name for f in fields(LayerConfig)] == list(LAYER_OPTIONS)
+    assert HlsConfig.read(config.as_dict()) == config
+    for option in (*OPTIONS.values(), *LAYER_OPTIONS.values()):
+        assert option.check(option.default) and option.allowed and option.help
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"backend": "Quartus"}, "backend is 'Quartus'.*Vitis, Vivado or VitisUnified"),
+    ({"part": "fpga"}, r"part is 'fpga'.*xcu250-figd2104-2L-e"),
+    ({"part": 'xcu250-a"; exec rm'}, "part"),
+    ({"part": None}, "part is None"),
+    ({"clock_period": True}, "clock_period is True.*0.1 to 1000 ns"),
+    ({"clock_uncertainty": "a lot"}, "clock_uncertainty.*12.5%"),
+    ({"clock_uncertainty": "1; exit"}, "clock_uncertainty"),
+    ({"top": "a-b"}, "top.*identifier"),
+    ({"namespace": "a::b"}, "namespace.*identifier"),
+    ({"namespace": "sparse_cnn"}, "namespace.*another name"),
+    ({"interface": "axis"}, "interface is 'axis', not implemented yet.*ap_vld"),
+    ({"interface": "m_axi"}, "interface is 'm_axi'.*ap_vld or axis"),
+    ({"io_type": "io_stream"}, "io_type is 'io_stream', not implemented yet.*io_parallel"),
+    ({"weights": "bram"}, "weights is 'bram', not implemented yet.*code"),
+    ({"weights": "rom"}, "weights is 'rom'.*code or bram"),
+    ({"target_interval": 0}, "target_interval is 0.*1 to 1000000"),
+    ({"target_interval": 84.0}, "target_interval"),
+    ({"head": "none"}, "head is 'none'.*table or skip"),
+    ({"clock_perid": 5}, "unknown key 'clock_perid'.*did you mean 'clock_period'"),
+    ({"layers": ["conv"]}, "layers is"),
+    ({"layers": {"conv": 3}}, "layer 'conv': is 3"),
+    ({"layers": {"conv": {"varient": "pairs"}}}, "layer 'conv': unknown key 'varient'.*did you mean 'variant'"),
+    ({"layers": {"conv": {"pixels_per_cycle": -1}}}, "layer 'conv': pixels_per_cycle is -1.*from 1"),
+    ({"layers": {"conv": {"strategy": "fast"}}}, "layer 'conv': strategy is 'fast'.*latency, resource or distr"),
+    ({"layers": {"con": {"variant": "pairs"}}}, "layer 'con': is not in the firmware.*conv"),
+    ({"layers": {"dense": {"implementation": "skip"}}}, "layer 'dense': implementation is 'skip', not implemented"),
+    ({"layers": {"dense": {"precision": "float"}}}, "layer 'dense'.*'float'.*ap_fixed"),
+]
+
+
+@pytest.mark.parametrize(("config", "message"), WRONG, ids=[f"{n}-{next(iter(c))}" for n, (c, _) in enumerate(WRONG)])
+def test_refusals(config: dict[str, Any], message: str, small_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(SparseQonnxError, match=message):
+        to_hls(small_model, tmp_path / "firmware", config=config)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_arguments_go_before_the_mapping(small_model: Path, tmp_path: Path) -> None:
+    config = {"backend": "Vivado", "part": "xc7z020clg400-1", "clock_period": 8}
+    project = to_hls(small_model, tmp_path / "firmware", part="xcvu13p-flga2577-2-e", config=config)
+    assert (project.config.backend, project.config.part, project.config.clock_period) == (
+        "Vivado", "xcvu13p-flga2577-2-e", 8,
+    )  # fmt: skip
+    script = (tmp_path / "firmware" / "build_prj.tcl").read_text()
+    assert "set_part xcvu13p-flga2577-2-e" in script and "-period 8 " in script
+
+
+@pytest.mark.parametrize(
+    "narrow", ["ap_fixed<4,3>", "ap_fixed<20,4>", "ap_ufixed<20,10>", "ap_fixed<30,10>", "ap_fixed<8,20>"]
+)
+def test_narrowing_is_refused_by_name(narrow: str, small_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(PrecisionError, match=rf"layer 'dense'.*{narrow}.*bits could be lost.*ap_fixed<"):
+        to_hls(small_model, tmp_path / "firmware", config={"layers": {"dense": {"precision": narrow}}})
+
+
+def test_widening_and_a_namespace_change_no_value(small_model: Path, small_events: np.ndarray, tmp_path: Path) -> None:
+    plain = to_hls(small_model, tmp_path / "plain")
+    kinds = {name: plain.tensors[name].type for name in ("conv.linear", "dense")}
+    wider = {n: {"precision": f"ap_fixed<{k.width + 3},{k.integer + 3}>"} for n, k in kinds.items()}
+    config = {"namespace": "tiny", "layers": wider | {"softmax": {"implementation": "skip"}}}
+    project = to_hls(small_model, tmp_path / "wide", config=config)
+    assert project.tensors["dense"].cpp_type == wider["dense"]["precision"]
+    assert "namespace tiny {" in (tmp_path / "wide" / "firmware" / "defines.h").read_text()
+    assert "softmax" not in project.tensors
+    names = [name for name in project.tensors if name in plain.tensors]
+    a, b = (p.predict_tensors(small_events, names) for p in (plain, project))
+    for name in names:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
