@@ -79,6 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=REPOSITORY / "build" / "digits", help="folder to write")
     parser.add_argument("--events", type=int, default=500, help="events for the comparison")
+    parser.add_argument("--training", type=int, default=25_600, help="events to train on")
     arguments = parser.parse_args()
     folder = fresh_folder(arguments.output)
     saved, onnx_file, firmware, png = (folder / n for n in ("digits.keras", "digits.onnx", "firmware", "event.png"))
@@ -86,7 +87,7 @@ def main() -> int:
     with quiet():
         import model as digits
     with step("Train a sparse CNN on digits lost on a 32x32 canvas"):
-        x_train, y_train, x_test, y_test = data.load()
+        x_train, y_train, x_test, y_test = data.load(arguments.training)
         keras_model = digits.build()
         digits.train(keras_model, x_train, y_train)
         keras_model.save(saved)
