@@ -223,54 +223,48 @@ def _to_hls(args: argparse.Namespace) -> int:
     from sparse_qonnx.arrays import read_inputs
     from sparse_qonnx.files import read_model
     from sparse_qonnx.hls import to_hls
+    from sparse_qonnx.hls.yaml_config import read_config
 
     model = read_model(args.model)
+    config = read_config(args.config) if args.config is not None else {}
+    target = {"backend": args.backend, "part": args.part, "clock_period": args.clock_period}
+    if args.write_config is not None:
+        return _write_config(model, config, target, args.write_config)
+    if args.output is None:
+        raise ConfigurationError("qonnx-to-hls", "has no folder to write to", fix="give -o FOLDER")
     inputs = read_inputs(model, args.csim) if args.csim else None
-    config = _read_config(args.config)
     with _working(f"writing {args.output}"):
-        project = to_hls(
-            args.model,
-            args.output,
-            backend=args.backend,
-            part=args.part,
-            clock_period=args.clock_period,
-            config=config,
-            force=args.force,
-        )
-    _say(f"wrote {args.output}: {args.backend} project for {args.part}, {args.clock_period} ns")
+        project = to_hls(args.model, args.output, config=config, force=args.force, **target)
+    chosen = project.config
+    _say(f"wrote {args.output}: {chosen.backend} project for {chosen.part}, {chosen.clock_period:g} ns")
+    if args.census:
+        with _working("counting operations"):
+            census = project.census()
+        _out.print(census.table)
     code = OK
     if inputs is not None:
         with _working("compiling the C-simulation"):
             project.compile()
         code = _compare(None, model, project, inputs)
     if args.build:
-        with _working(f"running {args.backend}"):
-            project.build()
+        with _working(f"running {project.tool.command[0]}"):
+            project.build(log=_log)
         _out.print(project.report())
     return code
 
 
-def _read_config(path: str | None) -> dict[str, Any] | None:
-    """The mapping in a YAML file."""
-    if path is None:
-        return None
-    import yaml
+def _write_config(model: Any, config: dict[str, Any], target: dict[str, Any], path: str) -> int:
+    from sparse_qonnx.hls.config import HlsConfig
+    from sparse_qonnx.hls.yaml_config import write_config
 
-    where = f"configuration {path!r}"
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigurationError(where, f"cannot be read: {reason}", fix="check the path") from error
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise ConfigurationError(where, f"is not YAML: {problem}", fix="write it as 'key: value' lines") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        kind = type(content).__name__
-        raise ConfigurationError(where, f"holds a {kind}", allowed="a mapping", fix="write it as 'key: value' lines")
-    return content
+    _require_folder(path)
+    write_config(model, path, HlsConfig.read(config, **target))
+    _say(f"wrote {path}: every option, for qonnx-to-hls --config")
+    return OK
+
+
+def _log(line: str) -> None:
+    _err.print(escape(line), style="dim")
 
 
 def _hls_parser() -> argparse.ArgumentParser:
@@ -278,11 +272,15 @@ def _hls_parser() -> argparse.ArgumentParser:
     _add_version(parser)
     parser.set_defaults(run=_to_hls)
     parser.add_argument("model", metavar="MODEL.onnx", help="model file")
-    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="project folder to write")
-    parser.add_argument("--backend", choices=["Vitis", "Vivado"], default="Vitis", help="HLS tool (default Vitis)")
-    parser.add_argument("--part", default="xcu250-figd2104-2L-e", help="FPGA part (default %(default)s)")
-    parser.add_argument("--clock-period", type=float, default=5.0, metavar="NS", help="in ns (default %(default)s)")
-    parser.add_argument("--config", metavar="HLS.yml", help="YAML file with further options")
+    parser.add_argument("-o", "--output", metavar="FOLDER", help="project folder to write")
+    parser.add_argument("--backend", choices=["Vitis", "Vivado", "VitisUnified"], help="HLS tool (default Vitis)")
+    parser.add_argument("--part", help="FPGA part (default xcu250-figd2104-2L-e)")
+    parser.add_argument("--clock-period", type=float, metavar="NS", help="in ns (default 5)")
+    parser.add_argument("--config", metavar="HLS.yml", help="YAML file with options; the three above go before it")
+    complete = "write a complete, commented configuration for the model instead of a project"
+    parser.add_argument("--write-config", metavar="HLS.yml", help=complete)
+    census = "count what every layer instantiates: multipliers, selectors, adders, registers"
+    parser.add_argument("--census", action="store_true", help=census)
     parser.add_argument("--force", action="store_true", help="replace a project that is already in the folder")
     csim = "compile the C-simulation and compare it with onnxruntime on these events"
     parser.add_argument("--csim", action="append", metavar="X.npy", help=csim)

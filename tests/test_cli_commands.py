@@ -90,6 +90,14 @@ def test_to_hls(tmp_path: Path, small_model: Path, events: Path, capsys: pytest.
     assert (tmp_path / "firmware" / "build_prj.tcl").exists()
 
 
+def test_write_config(tmp_path: Path, small_model: Path) -> None:
+    path = tmp_path / "hls.yml"
+    assert cli.main_hls([str(small_model), "--part", "xc7z020clg400-1", "--write-config", str(path)]) == 0
+    assert "part: xc7z020clg400-1\n" in path.read_text()
+    assert cli.main_hls([str(small_model), "--config", str(path), "-o", str(tmp_path / "firmware")]) == 0
+    assert cli.main_hls([str(small_model), "--config", str(path)]) == 2, "nowhere to write to"
+
+
 @pytest.mark.parametrize("command", [cli.main, cli.main_hls])
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version(command: object, argument: str, capsys: pytest.CaptureFixture[str]) -> None:

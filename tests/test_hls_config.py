@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sparse_qonnx.errors import PrecisionError, SparseQonnxError
+from sparse_qonnx.errors import ConfigurationError, PrecisionError, SparseQonnxError
 from sparse_qonnx.hls import to_hls
 from sparse_qonnx.hls.config import HlsConfig, LayerConfig
 from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS
+from sparse_qonnx.hls.yaml_config import read_config, write_config
+
+WIDE = "ap_fixed<42,31>"
 
 
 def test_the_table_and_the_classes_agree() -> None:
@@ -94,3 +97,48 @@ def test_widening_and_a_namespace_change_no_value(small_model: Path, small_event
     a, b = (p.predict_tensors(small_events, names) for p in (plain, project))
     for name in names:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+# ---- YAML ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_written_configuration_is_complete_and_reads_back(small_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "hls.yml"
+    write_config(small_model, path)
+    text = path.read_text()
+    given = read_config(path)
+    assert [*OPTIONS, "layers"] == list(given) and HlsConfig.read(given) == replace(
+        HlsConfig(), layers={name: LayerConfig() for name in given["layers"]}
+    )
+    layers = {layer.node for layer in to_hls(small_model, tmp_path / "a").graph.layers if layer.op_type != "fork"}
+    assert set(given["layers"]) == layers
+    # Everything that is commented out can be uncommented as it is.
+    lines = [line.replace("    # ", "    ", 1) if line.startswith("    # ") else line for line in text.splitlines()]
+    path.write_text("\n".join(lines))
+    options = read_config(path)["layers"]
+    assert options["softmax"]["implementation"] == "table" and options["dense"]["precision"].startswith("ap_fixed<")
+    to_hls(small_model, tmp_path / "b", config=read_config(path))
+
+
+def test_what_was_chosen_is_written(small_model: Path, tmp_path: Path) -> None:
+    config = HlsConfig.read({"head": "skip", "clock_uncertainty": "10%", "layers": {"dense": {"precision": WIDE}}})
+    write_config(small_model, tmp_path / "hls.yml", config)
+    given = read_config(tmp_path / "hls.yml")
+    assert (given["head"], given["clock_uncertainty"]) == ("skip", "10%")
+    assert given["layers"]["dense"] == {"precision": WIDE} and given["layers"]["softmax"] == {"implementation": "skip"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("top: a\ntop: b\n", "'top' is given twice"),
+        ("- top\n", "holds a list"),
+        ("top: [\n", "is not YAML"),
+        ("? [a]\n: 3\n", "is not YAML|unknown key"),
+        ("!!python/object/apply:os.system ['x']", "is not YAML"),
+    ],
+)
+def test_files_that_are_no_configuration(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "hls.yml").write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        HlsConfig.read(read_config(tmp_path / "hls.yml"))

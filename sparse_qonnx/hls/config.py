@@ -92,6 +92,7 @@ class HlsConfig:
 
 def _layer(name: str, options: object) -> LayerConfig:
     where = f"HLS configuration, layer {name!r}"
+    options = {} if options is None else options
     if not isinstance(options, Mapping):
         raise ConfigurationError(where, f"is {options!r}", allowed="a mapping from key to value")
     _check(where, options, LAYER_OPTIONS)

@@ -67,7 +67,7 @@ def parameters(graph: TypedGraph) -> str:
     lines += [f'#include "weights/{name}.h"' for name in tables]
     includes = len(lines)
     for layer in graph.layers:
-        lines += ["", f"// {_title(layer)}", f"struct {layer.config_name} {{"]
+        lines += ["", f"// {layer_title(layer)}", f"struct {layer.config_name} {{"]
         lines += [INDENT + _member(key, value) for key, value in layer.call.config.items()]
         lines.append("};")
     return guarded("parameters", "\n".join(_enclosed(graph.namespace, lines, includes)) + "\n")
@@ -87,7 +87,7 @@ def top_source(graph: TypedGraph) -> str:
     body += [f"#pragma HLS INTERFACE ap_vld port={ports}", "#pragma HLS DATAFLOW"]
     interface = {t.identifier for t in (*graph.inputs, *graph.outputs)}
     for layer in graph.layers:
-        body += ["", f"{INDENT}// {_title(layer)}"]
+        body += ["", f"{INDENT}// {layer_title(layer)}"]
         body += [f"{INDENT}// {comment(note)}" for note in layer.call.notes]
         for tensor in layer.outputs:
             if tensor.identifier not in interface:
@@ -143,7 +143,8 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "[" + ", ".join(str(n) for n in shape) + "]"
 
 
-def _title(layer: Layer) -> str:
+def layer_title(layer: Layer) -> str:
+    """The layer's name, operator and shapes, for a comment."""
     shapes = ", ".join(_shape(t.shape) for t in layer.inputs), ", ".join(_shape(t.shape) for t in layer.outputs)
     return f"{comment(layer.node)} ({comment(layer.op_type)}): {shapes[0]} -> {shapes[1]}"
 

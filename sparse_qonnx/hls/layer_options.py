@@ -27,6 +27,9 @@ def check_layers(config: HlsConfig, graph: TypedGraph) -> None:
     Raises:
         ConfigurationError: with the name of the layer and of the key.
     """
+    if config.target_interval is not None:
+        problem = f"target_interval is {config.target_interval!r}, not implemented yet"
+        raise ConfigurationError("HLS configuration", problem, fix="leave it out")
     layers = {layer.node: layer for layer in graph.layers if layer.call.kernel != "fork"}
     for name, options in config.layers.items():
         where = f"HLS configuration, layer {name!r}"
@@ -48,10 +51,11 @@ def _check(where: str, key: str, value: object, layer: Layer, possible: Mapping[
         problem = f"{key} is {value!r}, not implemented for kernel {layer.call.kernel!r}"
         raise ConfigurationError(where, problem, allowed=names, fix=f"leave {key} out: {LAYER_OPTIONS[key].help}")
     if value not in possible[key]:
-        raise ConfigurationError(where, f"{key} is {value!r}", allowed=_listed(possible[key]))
+        raise ConfigurationError(where, f"{key} is {value!r}", allowed=listed(possible[key]))
 
 
-def _listed(values: Allowed) -> str:
+def listed(values: Allowed) -> str:
+    """Allowed values, for people."""
     return f"{values[0]} to {values[-1]}" if isinstance(values, range) else ", ".join(map(str, values))
 
 

@@ -140,8 +140,8 @@ LAYER_OPTIONS: dict[str, Option] = {
     "precision": Option(
         None,
         _or_none(lambda v: isinstance(v, str)),
-        "ap_fixed<W,I> or ap_ufixed<W,I> that holds all that the derived type holds",
-        "type of the layer's result, wider than the derived one",
+        "ap_fixed<W,I> or ap_ufixed<W,I> with more integer bits",
+        "type of the result",
     ),
     "implementation": Option(
         None, _or_none(_one_of("table", "skip")[0]), _one_of("table", "skip")[1], "of softmax or sigmoid; as `head`"
