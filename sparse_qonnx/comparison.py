@@ -14,6 +14,9 @@ from rich.table import Table
 
 Array = NDArray[Any]
 
+_SHORT = {"native kernels": "native", "C-simulation": "C-sim"}
+"""Column titles for which a terminal's 80 columns are too few."""
+
 
 @dataclass
 class Comparison:
@@ -86,7 +89,7 @@ class ComparisonTable(Sequence[Comparison]):
         title = f"Mismatches with {reference}, by implementation"
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         table.add_column("tensor", overflow="fold")
-        for title in ("values", *others, "largest\ndiff.", "limit"):
+        for title in ("values", *(_SHORT.get(other, other) for other in others), "largest\ndiff.", "limit"):
             table.add_column(title, justify="right")
         for (tensor, tolerance), rows in self._by_tensor().items():
             cells = {row.other: f"{row.mismatches:,}" for row in rows}

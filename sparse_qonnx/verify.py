@@ -171,11 +171,11 @@ def _backends(
     if find_library() is None:
         notes.append(f"Native kernels not compared: {why_no_library()}")
     else:
-        yield Backend("native", tensors, _session(proto, tensors, "native"), {})
+        yield Backend("native kernels", tensors, _session(proto, tensors, "native"), {})
     yield Backend("qonnx", tensors, lambda batch, _: run_qonnx(proto, batch, tensors), {})
     if project is not None:
         known = [name for name in tensors if name in project.tensors]
-        yield Backend("C-sim", known, lambda batch, _: project.predict_tensors(batch, known), project.tolerances)
+        yield Backend("C-simulation", known, lambda batch, _: project.predict_tensors(batch, known), project.tolerances)
 
 
 def _rows(proof: Proof, tensors: list[str], backends: list[Backend]) -> dict[tuple[str, str], Comparison]:

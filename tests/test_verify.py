@@ -65,7 +65,7 @@ def test_one_wrong_value_is_found(small_model: Path, small_events: np.ndarray) -
     report = verify(None, small_model, FakeProject(small_model, change), small_events)
     assert not report.ok
     (wrong,) = [row for row in report.table if not row.ok]
-    assert (wrong.tensor, wrong.other, wrong.mismatches, wrong.largest) == ("dense", "C-sim", 1, 0.125)
+    assert (wrong.tensor, wrong.other, wrong.mismatches, wrong.largest) == ("dense", "C-simulation", 1, 0.125)
     assert "MISMATCH: 1 values in dense" in str(report)
 
 
