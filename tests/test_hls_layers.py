@@ -33,13 +33,15 @@ struct reduce_config {{
 struct conv_config {{
     static const unsigned n_slots = {N}, n_channels = {C}, n_filters = {F}, n_groups = 1;
     static const unsigned kernel_height = 3, kernel_width = 2, dilation_height = 2, dilation_width = 1;
-    static const unsigned pad_top = 2, pad_left = 0, initiation_interval = 1;
+    static const unsigned pad_top = 2, pad_left = 0, pixels_per_cycle = 1;
+    static const unsigned inputs_per_cycle = {N}, filters_per_cycle = {F}, channels_per_cycle = {C};
+    static const bool is_raster_order = false;
     typedef wide_t accum_t;
 }};
 struct average_config {{
     static const pooling mode = pooling::AVERAGE;
     static const unsigned n_slots = {N}, n_channels = {C}, height = {H}, width = {W};
-    static const unsigned window_height = {PH}, window_width = {PW}, average_shift = 0, initiation_interval = 1;
+    static const unsigned window_height = {PH}, window_width = {PW}, average_shift = 0, pixels_per_cycle = 1;
     typedef wide_t accum_t;
 }};
 struct max_config : average_config {{ static const pooling mode = pooling::MAX; }};
@@ -64,14 +66,15 @@ struct buffer {{
 extern "C" void run(const int *in, int *out) {{
     buffer b = {{in, out}};
     value_t image[{H * W * C}], features[{N * C}], kept[{N * C}], dense_image[{H * W * C}], largest[{C}];
-    value_t weights[{6 * C * F}], biases[{F}], matrix[{H * W * C * F}], pooled_max[{N * C}];
+    value_t weights[{8 * C * F}], biases[{F}], matrix[{H * W * C * F}], pooled_max[{N * C}];
     coord_t coords[{2 * N}], kept_coords[{2 * N}], cells[{2 * N}];
     wide_t convolved[{N * F}], pooled[{N * C}], product[{F}], sum[{C}];
     b.read(image, {H * W * C}); b.read(features, {N * C}); b.read(coords, {2 * N});
-    b.read(weights, {6 * C * F}); b.read(biases, {F}); b.read(matrix, {H * W * C * F});
-    input_reduce<value_t, value_t, coord_t, reduce_config>(image, kept, kept_coords);
+    for (value_t &weight : weights) weight = 0;
+    b.read(weights + {C * F}, {6 * C * F}); b.read(biases, {F}); b.read(matrix, {H * W * C * F});
+    input_reduce_stream<value_t, value_t, coord_t, reduce_config>(image, kept, kept_coords);
     b.write(kept, {N * C}); b.write(kept_coords, {2 * N});
-    sparse_conv<value_t, coord_t, wide_t, conv_config>(features, coords, convolved, weights, biases);
+    sparse_conv_pairs<value_t, coord_t, wide_t, conv_config>(features, coords, convolved, weights, biases);
     b.write(convolved, {N * F});
     sparse_pool<value_t, coord_t, wide_t, coord_t, average_config>(features, coords, pooled, cells);
     b.write(pooled, {N * C}); b.write(cells, {2 * N});

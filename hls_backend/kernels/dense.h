@@ -1,7 +1,9 @@
 #ifndef SPARSE_QONNX_DENSE_H_
 #define SPARSE_QONNX_DENSE_H_
 
+#include "common/blocks.h"
 #include "common/number.h"
+#include "common/select.h"
 
 namespace sparse_qonnx {
 
@@ -10,14 +12,21 @@ namespace sparse_qonnx {
 //   data [n_rows, n_inputs], weights [n_inputs, n_outputs], biases [n_outputs]  ->  result [n_rows, n_outputs]
 //
 // CONFIG_T: n_rows, n_inputs, n_outputs, accum_t (holds every sum exactly).
-template <class in_T, class out_T, typename CONFIG_T, class weight_T, class bias_T>
-void dense(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs], out_T result[CONFIG_T::n_rows * CONFIG_T::n_outputs],
-           const weight_T weights[CONFIG_T::n_inputs * CONFIG_T::n_outputs], const bias_T biases[CONFIG_T::n_outputs]) {
+
+template <class in_T, class weight_T, class bias_T, typename CONFIG_T>
+struct dense_contract {
     typedef typename CONFIG_T::accum_t accum_t;
     static_assert(number_traits<accum_t>::fraction >= number_traits<in_T>::fraction + number_traits<weight_T>::fraction,
                   "dense: accum_t would drop bits of a product");
     static_assert(number_traits<accum_t>::fraction >= number_traits<bias_T>::fraction,
                   "dense: accum_t would drop bits of a bias");
+};
+
+// All at once: every weight is a constant, its product shifts and additions.
+template <class in_T, class out_T, typename CONFIG_T, class weight_T, class bias_T>
+void dense(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs], out_T result[CONFIG_T::n_rows * CONFIG_T::n_outputs],
+           const weight_T weights[CONFIG_T::n_inputs * CONFIG_T::n_outputs], const bias_T biases[CONFIG_T::n_outputs]) {
+    typedef typename dense_contract<in_T, weight_T, bias_T, CONFIG_T>::accum_t accum_t;
 #pragma HLS PIPELINE
 #pragma HLS ARRAY_PARTITION variable = data complete
 #pragma HLS ARRAY_PARTITION variable = result complete
@@ -33,6 +42,7 @@ void dense(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs], out_T result[
         }
         for (unsigned i = 0; i < CONFIG_T::n_inputs; i++) {
 #pragma HLS UNROLL
+            SPARSE_QONNX_SKIP_IDLE(data[row * CONFIG_T::n_inputs + i] == 0);
             for (unsigned o = 0; o < CONFIG_T::n_outputs; o++) {
 #pragma HLS UNROLL
                 sums[o] += weights[i * CONFIG_T::n_outputs + o] * data[row * CONFIG_T::n_inputs + i];
@@ -41,6 +51,61 @@ void dense(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs], out_T result[
         for (unsigned o = 0; o < CONFIG_T::n_outputs; o++) {
 #pragma HLS UNROLL
             result[row * CONFIG_T::n_outputs + o] = sums[o];
+        }
+    }
+}
+
+// Some inputs per cycle, each with its row of weights from a ROM: reuse_factor cycles for a row of data, and
+// ceil(n_inputs / reuse_factor) * n_outputs multipliers.
+// CONFIG_T adds inputs_per_cycle = ceil(n_inputs / reuse_factor) and weights_in_bram: block RAM instead of LUTs.
+template <class in_T, class out_T, typename CONFIG_T, class weight_T, class bias_T>
+void dense_reuse(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs],
+                 out_T result[CONFIG_T::n_rows * CONFIG_T::n_outputs],
+                 const weight_T weights[CONFIG_T::n_inputs * CONFIG_T::n_outputs],
+                 const bias_T biases[CONFIG_T::n_outputs]) {
+    typedef typename dense_contract<in_T, weight_T, bias_T, CONFIG_T>::accum_t accum_t;
+    typedef blocks<CONFIG_T::n_inputs, CONFIG_T::inputs_per_cycle> lanes;
+    static const unsigned n_rows = CONFIG_T::n_rows, n_inputs = CONFIG_T::n_inputs, n_outputs = CONFIG_T::n_outputs;
+#pragma HLS ARRAY_PARTITION variable = data complete
+#pragma HLS ARRAY_PARTITION variable = result complete
+#pragma HLS ARRAY_RESHAPE variable = weights block factor = lanes::n_lanes
+    accum_t sums[n_outputs];
+#pragma HLS ARRAY_PARTITION variable = sums complete
+    for (unsigned o = 0; o < n_outputs; o++) {
+#pragma HLS UNROLL
+        sums[o] = 0;
+    }
+    SPARSE_QONNX_REGISTERS(sums, n_outputs);
+    for (unsigned row = 0; row < n_rows; row++) {
+        SPARSE_QONNX_PIPELINE(n_rows, 1);
+        for (unsigned step = 0; step < lanes::n_steps; step++) {
+#pragma HLS PIPELINE II = 1
+            SPARSE_QONNX_PIPELINE(lanes::n_steps, 1);
+            const ap_uint<bits_for<n_rows - 1>::value> at = varying<n_rows>(row);
+            const ap_uint<bits_for<lanes::n_steps - 1>::value> with = varying<lanes::n_steps>(step);
+            for (unsigned o = 0; o < n_outputs; o++) {
+#pragma HLS UNROLL
+                sums[o] = select<accum_t>(with == 0, accum_t(biases[o]), sums[o]);
+            }
+            for (unsigned lane = 0; lane < lanes::n_lanes; lane++) {
+#pragma HLS UNROLL
+                if (!lanes::is_slot(lane, step)) continue;
+                in_T row_values[n_inputs];
+#pragma HLS ARRAY_PARTITION variable = row_values complete
+                for (unsigned i = lanes::begin_of(lane); i < lanes::end_of(lane); i++) {
+#pragma HLS UNROLL
+                    row_values[i] = pick<n_rows, n_inputs>(data, at, i);
+                }
+                const in_T value = pick_slot<lanes, 1, 1>(row_values, lane, with, 0);
+                for (unsigned o = 0; o < n_outputs; o++) {
+#pragma HLS UNROLL
+                    sums[o] += pick_slot<lanes, 1, n_outputs>(weights, lane, with, o) * value;
+                }
+            }
+            for (unsigned o = 0; o < n_outputs; o++) {
+#pragma HLS UNROLL
+                put<n_rows, n_outputs>(result, at, out_T(sums[o]), with == lanes::n_steps - 1, o);
+            }
         }
     }
 }

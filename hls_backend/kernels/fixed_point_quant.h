@@ -3,6 +3,7 @@
 
 #include "common/number.h"
 #include "common/rounding.h"
+#include "common/select.h"
 
 namespace sparse_qonnx {
 
@@ -23,7 +24,7 @@ namespace sparse_qonnx {
 
 // One value. `shift` and `width` are constants after unrolling, or table entries.
 template <class in_T, class out_T, typename CONFIG_T, class shift_T, class width_T>
-out_T quantize(const in_T& value, const shift_T& shift, const width_T& width, const bool is_signed) {
+out_T quantize(const in_T& value, const shift_T& shift, const width_T& width, const bit_t is_signed) {
 #pragma HLS INLINE
     static const int n_bits = number_traits<in_T>::width + 1 + CONFIG_T::up_shift;
     static const int format_bits = CONFIG_T::max_width + 1;
@@ -35,8 +36,8 @@ out_T quantize(const in_T& value, const shift_T& shift, const width_T& width, co
     const quotient<work_bits> q = divide<CONFIG_T>(n, shift);
     const ap_int<work_bits> rounded = round<CONFIG_T::rounding_mode>(q);
     const ap_int<work_bits> fitted = wrap_or_saturate<CONFIG_T::overflow_mode>(rounded, q, width, is_signed);
-    const ap_int<out_bits> aligned = ap_int<out_bits>(fitted) << (int(shift) - CONFIG_T::align);
-    return from_raw<out_T>(width == 0 ? ap_int<out_bits>(0) : aligned);
+    const ap_int<out_bits> aligned = ap_int<out_bits>(fitted) << (ap_int<12>(shift) - ap_int<12>(CONFIG_T::align));
+    return from_raw<out_T>(select<ap_int<out_bits> >(width == 0, 0, aligned));
 }
 
 // One format for all values: data[n] -> result[n].
@@ -80,19 +81,29 @@ void fixed_point_quant_by_pixel(
     const sign_T is_signed[CONFIG_T::map_height * CONFIG_T::map_width * CONFIG_T::map_channels]) {
     static_assert(CONFIG_T::map_channels == 1 || CONFIG_T::map_channels == CONFIG_T::n_channels,
                   "fixed_point_quant_by_pixel: a map has one channel or as many as the features");
+    static const unsigned n_places = CONFIG_T::map_height * CONFIG_T::map_width;
+    typedef ap_uint<bits_for<n_places>::value> place_t;
     for (unsigned slot = 0; slot < CONFIG_T::n_slots; slot++) {
 // One slot per cycle: the maps are ROMs, and every slot read at once would be a copy of them.
 #pragma HLS PIPELINE II = 1
-        const bool is_active = coords[2 * slot] != 0;
-        const unsigned row = !is_active || CONFIG_T::map_height == 1 ? 0 : unsigned(coords[2 * slot]) - 1;
-        const unsigned column = !is_active || CONFIG_T::map_width == 1 ? 0 : unsigned(coords[2 * slot + 1]) - 1;
+        SPARSE_QONNX_PIPELINE(CONFIG_T::n_slots, 1);
+        const ap_uint<bits_for<CONFIG_T::n_slots - 1>::value> at = varying<CONFIG_T::n_slots>(slot);
+        const coord_T row = pick<CONFIG_T::n_slots, 2>(coords, at, 0),
+                      column = pick<CONFIG_T::n_slots, 2>(coords, at, 1);
+        const bit_t is_active = row != 0;
+        place_t place = 0;  // of an empty slot: any
+        if (CONFIG_T::map_height > 1) place = (place_t(row) - place_t(1)) * place_t(CONFIG_T::map_width);
+        if (CONFIG_T::map_width > 1) place = place + place_t(column) - place_t(1);
         for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
 #pragma HLS UNROLL
-            const unsigned i = slot * CONFIG_T::n_channels + c;
-            const unsigned at =
-                (row * CONFIG_T::map_width + column) * CONFIG_T::map_channels + (CONFIG_T::map_channels == 1 ? 0 : c);
-            const out_T value = quantize<in_T, out_T, CONFIG_T>(features[i], shift[at], width[at], is_signed[at] != 0);
-            result[i] = is_active ? value : out_T(0);
+            const unsigned channel = CONFIG_T::map_channels == 1 ? 0 : c;
+            const shift_T own_shift = pick<n_places, CONFIG_T::map_channels>(shift, place, channel);
+            const width_T own_width = pick<n_places, CONFIG_T::map_channels>(width, place, channel);
+            const sign_T own_sign = pick<n_places, CONFIG_T::map_channels>(is_signed, place, channel);
+            const in_T given = pick<CONFIG_T::n_slots, CONFIG_T::n_channels>(features, at, c);
+            const out_T value = quantize<in_T, out_T, CONFIG_T>(given, own_shift, own_width, own_sign != 0);
+            put<CONFIG_T::n_slots, CONFIG_T::n_channels>(result, at, select<out_T>(is_active, value, out_T(0)), true,
+                                                         c);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 #include "common/number.h"
 #include "common/pooling.h"
+#include "common/select.h"
 
 namespace sparse_qonnx {
 
@@ -28,8 +29,8 @@ void global_pool(const in_T image[CONFIG_T::n_rows * CONFIG_T::n_channels], out_
             const in_T next = image[row * CONFIG_T::n_channels + c];
             if (CONFIG_T::mode == pooling::AVERAGE) {
                 value += next;
-            } else if (value < next) {
-                value = next;
+            } else {
+                value = select<accum_t>(value < next, next, value);
             }
         }
         result[c] = from_raw<out_T>(to_raw(value));

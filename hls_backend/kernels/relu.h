@@ -2,6 +2,7 @@
 #define SPARSE_QONNX_RELU_H_
 
 #include "common/number.h"
+#include "common/select.h"
 
 namespace sparse_qonnx {
 
@@ -16,7 +17,7 @@ void relu(const in_T data[CONFIG_T::n_values], out_T result[CONFIG_T::n_values])
 #pragma HLS ARRAY_PARTITION variable = result complete
     for (unsigned i = 0; i < CONFIG_T::n_values; i++) {
 #pragma HLS UNROLL
-        result[i] = data[i] < 0 ? out_T(0) : from_raw<out_T>(to_raw(data[i]));
+        result[i] = select<out_T>(data[i] < 0, out_T(0), from_raw<out_T>(to_raw(data[i])));
     }
 }
 

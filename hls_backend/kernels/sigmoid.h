@@ -2,6 +2,7 @@
 #define SPARSE_QONNX_SIGMOID_H_
 
 #include "common/number.h"
+#include "common/select.h"
 
 namespace sparse_qonnx {
 
@@ -18,14 +19,16 @@ void sigmoid(const in_T data[CONFIG_T::n_values], out_T result[CONFIG_T::n_value
     const out_T one = 1;
     for (unsigned i = 0; i < CONFIG_T::n_values; i++) {
 #pragma HLS PIPELINE II = 1
-        const bool is_negative = data[i] < 0;
-        const ap_int<number_traits<in_T>::width + 1> raw = to_raw(data[i]);
-        const magnitude_t magnitude = is_negative ? magnitude_t(-raw) : magnitude_t(raw);
+        SPARSE_QONNX_PIPELINE(CONFIG_T::n_values, 1);
+        const in_T x = pick<CONFIG_T::n_values>(data, varying<CONFIG_T::n_values>(i));
+        const bit_t is_negative = x < 0;
+        const ap_int<number_traits<in_T>::width + 1> raw = to_raw(x);
+        const magnitude_t magnitude = select<magnitude_t>(is_negative, -raw, raw);
         const magnitude_t half = (magnitude_t(1) << CONFIG_T::index_shift) >> 1;
         const magnitude_t nearest = (magnitude + half) >> CONFIG_T::index_shift;
-        const unsigned index = nearest < CONFIG_T::table_size ? unsigned(nearest) : CONFIG_T::table_size - 1;
-        const table_T value = table[index];
-        result[i] = is_negative ? out_T(one - value) : out_T(value);
+        const magnitude_t last = CONFIG_T::table_size - 1;
+        const table_T value = pick<CONFIG_T::table_size>(table, select<magnitude_t>(nearest < last, nearest, last));
+        put<CONFIG_T::n_values>(result, varying<CONFIG_T::n_values>(i), select<out_T>(is_negative, one - value, value));
     }
 }
 

@@ -2,6 +2,7 @@
 #define SPARSE_QONNX_SOFTMAX_H_
 
 #include "common/number.h"
+#include "common/select.h"
 
 namespace sparse_qonnx {
 
@@ -26,36 +27,43 @@ void softmax(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_columns],
 
     for (unsigned row = 0; row < CONFIG_T::n_rows; row++) {
 #pragma HLS PIPELINE
-        const unsigned first = row * CONFIG_T::n_columns;
-        in_T largest = data[first];
+        SPARSE_QONNX_PIPELINE(CONFIG_T::n_rows, 1);
+        const ap_uint<bits_for<CONFIG_T::n_rows - 1>::value> at = varying<CONFIG_T::n_rows>(row);
+        in_T values[CONFIG_T::n_columns];
+#pragma HLS ARRAY_PARTITION variable = values complete
+        for (unsigned i = 0; i < CONFIG_T::n_columns; i++) {
+#pragma HLS UNROLL
+            values[i] = pick<CONFIG_T::n_rows, CONFIG_T::n_columns>(data, at, i);
+        }
+        in_T largest = values[0];
         for (unsigned i = 1; i < CONFIG_T::n_columns; i++) {
 #pragma HLS UNROLL
-            if (largest < data[first + i]) largest = data[first + i];
+            largest = select<in_T>(largest < values[i], values[i], largest);
         }
         exp_t exponentials[CONFIG_T::n_columns];
 #pragma HLS ARRAY_PARTITION variable = exponentials complete
         sum_t sum = 0;
         for (unsigned i = 0; i < CONFIG_T::n_columns; i++) {
 #pragma HLS UNROLL
-            const distance_t distance = ap_int<width>(to_raw(largest)) - ap_int<width>(to_raw(data[first + i]));
+            const distance_t distance = ap_int<width>(to_raw(largest)) - ap_int<width>(to_raw(values[i]));
             const distance_t half = (distance_t(1) << CONFIG_T::drop_bits) >> 1;
             const distance_t nearest = (distance + half) >> CONFIG_T::drop_bits;
-            const unsigned fine = unsigned(nearest) & ((1u << CONFIG_T::fine_bits) - 1);
+            const ap_uint<CONFIG_T::fine_bits + 1> fine = nearest & distance_t((1u << CONFIG_T::fine_bits) - 1);
             const distance_t coarse = nearest >> CONFIG_T::fine_bits;
-            const bool is_in_table = coarse < CONFIG_T::coarse_size;
-            exponentials[i] = 0;
-            if (is_in_table) exponentials[i] = coarse_table[unsigned(coarse)] * fine_table[fine];
+            const exp_t product =
+                pick<CONFIG_T::coarse_size>(coarse_table, coarse) * pick<(1u << CONFIG_T::fine_bits)>(fine_table, fine);
+            exponentials[i] = select<exp_t>(coarse < unsigned(CONFIG_T::coarse_size), product, exp_t(0));
             sum += to_raw(exponentials[i]);
         }
         const sum_t one = sum_t(1) << exp_fraction;
-        const sum_t above_one = sum > one ? sum_t(sum - one) : sum_t(0);
+        const sum_t above_one = select<sum_t>(sum > one, sum - one, 0);
         const sum_t half = (sum_t(1) << CONFIG_T::inverse_shift) >> 1;
         const sum_t entry = (above_one + half) >> CONFIG_T::inverse_shift;
-        const unsigned index = entry < CONFIG_T::inverse_size ? unsigned(entry) : CONFIG_T::inverse_size - 1;
-        const inverse_T inverse = inverse_table[index];
+        const sum_t last = CONFIG_T::inverse_size - 1;
+        const inverse_T inverse = pick<CONFIG_T::inverse_size>(inverse_table, select<sum_t>(entry < last, entry, last));
         for (unsigned i = 0; i < CONFIG_T::n_columns; i++) {
 #pragma HLS UNROLL
-            result[first + i] = exponentials[i] * inverse;
+            put<CONFIG_T::n_rows, CONFIG_T::n_columns>(result, at, out_T(exponentials[i] * inverse), true, i);
         }
     }
 }

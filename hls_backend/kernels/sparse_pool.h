@@ -1,8 +1,11 @@
 #ifndef SPARSE_QONNX_SPARSE_POOL_H_
 #define SPARSE_QONNX_SPARSE_POOL_H_
 
+#include "common/blocks.h"
+#include "common/divide.h"
 #include "common/number.h"
 #include "common/pooling.h"
+#include "common/select.h"
 
 namespace sparse_qonnx {
 
@@ -16,12 +19,20 @@ namespace sparse_qonnx {
 // generator carries on. MAX is the maximum over the whole window, the zeros of its inactive pixels included.
 //
 // CONFIG_T: mode, n_slots, n_channels, height, width, window_height, window_width, average_shift, accum_t,
-// initiation_interval. The order of the slots decides only where a cell is put.
+// pixels_per_cycle (slots worked on at once, 1 .. n_slots). The order of the slots decides only where a cell is put.
 template <class in_T, class coord_T, class out_T, class out_coord_T, typename CONFIG_T>
 void sparse_pool(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
                  const coord_T coords[2 * CONFIG_T::n_slots], out_T pooled[CONFIG_T::n_slots * CONFIG_T::n_channels],
                  out_coord_T pooled_coords[2 * CONFIG_T::n_slots]) {
     typedef typename CONFIG_T::accum_t accum_t;
+    static const unsigned n_slots = CONFIG_T::n_slots;
+    typedef blocks<n_slots, CONFIG_T::pixels_per_cycle> lanes;
+    typedef ap_uint<1> member_t;
+    // A coordinate and the window: rounding up must not overflow.
+    typedef ap_uint<larger<number_traits<coord_T>::width,
+                           bits_for<CONFIG_T::window_height + CONFIG_T::window_width>::value>::value +
+                    1>
+        wide_coord_t;
     static const unsigned pooled_height = CONFIG_T::height / CONFIG_T::window_height;
     static const unsigned pooled_width = CONFIG_T::width / CONFIG_T::window_width;
     static const unsigned window = CONFIG_T::window_height * CONFIG_T::window_width;
@@ -40,53 +51,76 @@ void sparse_pool(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
 #pragma HLS ARRAY_PARTITION variable = pooled complete
 #pragma HLS ARRAY_PARTITION variable = pooled_coords complete
 
-    out_coord_T cells[2 * CONFIG_T::n_slots];  // 1-based, (0, 0): no cell
+    out_coord_T cells[2 * n_slots];  // 1-based, (0, 0): no cell
 #pragma HLS ARRAY_PARTITION variable = cells complete
-    for (unsigned slot = 0; slot < CONFIG_T::n_slots; slot++) {
+    for (unsigned slot = 0; slot < n_slots; slot++) {
 #pragma HLS UNROLL
-        const unsigned row = unsigned(coords[2 * slot]), column = unsigned(coords[2 * slot + 1]);
-        const unsigned cell_row = (row + CONFIG_T::window_height - 1) / CONFIG_T::window_height;
-        const unsigned cell_column = (column + CONFIG_T::window_width - 1) / CONFIG_T::window_width;
-        const bool is_whole = row != 0 && cell_row <= pooled_height && cell_column <= pooled_width;
-        cells[2 * slot] = is_whole ? cell_row : 0;
-        cells[2 * slot + 1] = is_whole ? cell_column : 0;
+        const ap_uint<number_traits<coord_T>::width + 1> row = coords[2 * slot], column = coords[2 * slot + 1];
+        // Rounded up: row 1 to window_height give cell row 1, and 0 gives 0.
+        const wide_coord_t cell_row =
+            divide_by<CONFIG_T::window_height>(wide_coord_t(row + unsigned(CONFIG_T::window_height - 1)));
+        const wide_coord_t cell_column =
+            divide_by<CONFIG_T::window_width>(wide_coord_t(column + unsigned(CONFIG_T::window_width - 1)));
+        bit_t is_whole = row != 0;
+        if (pooled_height * CONFIG_T::window_height != CONFIG_T::height) {
+            is_whole = is_whole && cell_row <= pooled_height;
+        }
+        if (pooled_width * CONFIG_T::window_width != CONFIG_T::width) {
+            is_whole = is_whole && cell_column <= pooled_width;
+        }
+        cells[2 * slot] = select<out_coord_T>(is_whole, out_coord_T(cell_row), out_coord_T(0));
+        cells[2 * slot + 1] = select<out_coord_T>(is_whole, out_coord_T(cell_column), out_coord_T(0));
     }
 
-    for (unsigned slot = 0; slot < CONFIG_T::n_slots; slot++) {
-#pragma HLS PIPELINE II = CONFIG_T::initiation_interval
-        bool is_first = cells[2 * slot] != 0;
-        bool is_member[CONFIG_T::n_slots];
+    for (unsigned step = 0; step < lanes::n_steps; step++) {
+#pragma HLS PIPELINE II = 1
+        SPARSE_QONNX_PIPELINE(lanes::n_steps, 1);
+        const ap_uint<bits_for<lanes::n_steps - 1>::value> at = varying<lanes::n_steps>(step);
+        for (unsigned lane = 0; lane < lanes::n_lanes; lane++) {
+#pragma HLS UNROLL
+            if (!lanes::is_slot(lane, step)) continue;
+            const unsigned begin = lanes::begin_of(lane), end = lanes::end_of(lane);
+            const out_coord_T row = pick_slot<lanes, 1, 2>(cells, lane, at, 0);
+            const out_coord_T column = pick_slot<lanes, 1, 2>(cells, lane, at, 1);
+            bit_t is_first = row != 0;
+            bit_t is_member[n_slots];
 #pragma HLS ARRAY_PARTITION variable = is_member complete
-        ap_uint<bits_for<CONFIG_T::n_slots>::value> n_members = 0;
-        for (unsigned other = 0; other < CONFIG_T::n_slots; other++) {
+            ap_uint<bits_for<n_slots>::value> n_members = 0;
+            for (unsigned other = 0; other < n_slots; other++) {
 #pragma HLS UNROLL
-            is_member[other] = cells[2 * other] == cells[2 * slot] && cells[2 * other + 1] == cells[2 * slot + 1];
-            if (is_member[other] && other < slot) is_first = false;
-            n_members += is_member[other] ? 1 : 0;
-        }
-        for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
-#pragma HLS UNROLL
-            accum_t value = 0;
-            if (CONFIG_T::mode == pooling::AVERAGE) {
-                for (unsigned other = 0; other < CONFIG_T::n_slots; other++) {
-#pragma HLS UNROLL
-                    if (is_member[other]) value += features[other * CONFIG_T::n_channels + c];
+                is_member[other] = cells[2 * other] == row && cells[2 * other + 1] == column;
+                if (lanes::n_steps == 1 && other == lane) is_member[other] = true;
+                if (other < begin) is_first = is_first && !is_member[other];
+                if (other >= begin && other + 1 < end) {  // earlier in this lane's own block: steps know
+                    is_first = is_first && !(is_member[other] && at > int(other - begin));
                 }
-            } else {
-                // From this slot's own value; an inactive pixel in the window takes part as a 0.
-                value = features[slot * CONFIG_T::n_channels + c];
-                if (n_members < window && value < 0) value = 0;
-                for (unsigned other = 0; other < CONFIG_T::n_slots; other++) {
+                n_members += select<member_t>(is_member[other], 1, 0);
+            }
+            for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
 #pragma HLS UNROLL
-                    if (is_member[other] && value < features[other * CONFIG_T::n_channels + c]) {
-                        value = features[other * CONFIG_T::n_channels + c];
+                accum_t value = 0;
+                if (CONFIG_T::mode == pooling::AVERAGE) {
+                    for (unsigned other = 0; other < n_slots; other++) {
+#pragma HLS UNROLL
+                        value += select<in_T>(is_member[other], features[other * CONFIG_T::n_channels + c], in_T(0));
+                    }
+                } else {
+                    // From this slot's own value; an inactive pixel in the window takes part as a 0.
+                    value = pick_slot<lanes, 1, CONFIG_T::n_channels>(features, lane, at, c);
+                    const bit_t has_zero = window > n_slots ? bit_t(true) : bit_t(n_members < window);
+                    value = select<accum_t>(has_zero && value < 0, accum_t(0), value);
+                    for (unsigned other = 0; other < n_slots; other++) {
+#pragma HLS UNROLL
+                        const accum_t candidate = features[other * CONFIG_T::n_channels + c];
+                        value = select<accum_t>(is_member[other] && value < candidate, candidate, value);
                     }
                 }
+                const out_T result = select<out_T>(is_first, from_raw<out_T>(to_raw(value)), out_T(0));
+                put_slot<lanes, 1, CONFIG_T::n_channels>(pooled, lane, at, result, c);
             }
-            pooled[slot * CONFIG_T::n_channels + c] = is_first ? from_raw<out_T>(to_raw(value)) : out_T(0);
+            put_slot<lanes, 1, 2>(pooled_coords, lane, at, select<out_coord_T>(is_first, row, out_coord_T(0)), 0);
+            put_slot<lanes, 1, 2>(pooled_coords, lane, at, select<out_coord_T>(is_first, column, out_coord_T(0)), 1);
         }
-        pooled_coords[2 * slot] = is_first ? cells[2 * slot] : out_coord_T(0);
-        pooled_coords[2 * slot + 1] = is_first ? cells[2 * slot + 1] : out_coord_T(0);
     }
 }
 

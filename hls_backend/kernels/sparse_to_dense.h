@@ -1,7 +1,9 @@
 #ifndef SPARSE_QONNX_SPARSE_TO_DENSE_H_
 #define SPARSE_QONNX_SPARSE_TO_DENSE_H_
 
+#include "common/blocks.h"
 #include "common/number.h"
+#include "common/select.h"
 
 namespace sparse_qonnx {
 
@@ -21,23 +23,25 @@ void sparse_to_dense(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_channel
 #pragma HLS ARRAY_PARTITION variable = features complete
 #pragma HLS ARRAY_PARTITION variable = coords complete
 #pragma HLS ARRAY_PARTITION variable = image complete
-    for (unsigned i = 0; i < CONFIG_T::height * CONFIG_T::width * CONFIG_T::n_channels; i++) {
+    static const unsigned n_pixels = CONFIG_T::height * CONFIG_T::width, n_channels = CONFIG_T::n_channels;
+    typedef typename number_traits<out_T>::raw_t raw_t;
+    for (unsigned i = 0; i < n_pixels * n_channels; i++) {
 #pragma HLS UNROLL
         image[i] = 0;
     }
     for (unsigned slot = 0; slot < CONFIG_T::n_slots; slot++) {
 #pragma HLS UNROLL
-        for (unsigned row = 0; row < CONFIG_T::height; row++) {
+        SPARSE_QONNX_SKIP_IDLE(coords[2 * slot] == 0);
+        for (unsigned pixel = 0; pixel < n_pixels; pixel++) {
 #pragma HLS UNROLL
-            if (coords[2 * slot] != row + 1) continue;
-            for (unsigned column = 0; column < CONFIG_T::width; column++) {
+            const bit_t is_here =
+                coords[2 * slot] == pixel / CONFIG_T::width + 1 && coords[2 * slot + 1] == pixel % CONFIG_T::width + 1;
+            SPARSE_QONNX_SKIP_IDLE(!is_here);
+            for (unsigned c = 0; c < n_channels; c++) {
 #pragma HLS UNROLL
-                if (coords[2 * slot + 1] != column + 1) continue;
-                for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
-#pragma HLS UNROLL
-                    image[(row * CONFIG_T::width + column) * CONFIG_T::n_channels + c] =
-                        from_raw<out_T>(to_raw(features[slot * CONFIG_T::n_channels + c]));
-                }
+                const raw_t value = to_raw(features[slot * n_channels + c]);
+                const raw_t known = to_raw(image[pixel * n_channels + c]);
+                image[pixel * n_channels + c] = from_raw<out_T>(raw_t(known | select<raw_t>(is_here, value, raw_t(0))));
             }
         }
     }

@@ -142,7 +142,8 @@ class InputReduce(SparseOp):
         config |= {"n_slots": node.attributes["n_max_pixels"]}
         return HlsCall(
             "input_reduce",
-            config={**config, "threshold": Signed(steps)},
+            config={**config, "threshold": Signed(steps), "pixels_per_cycle": width},
+            function="input_reduce_chunk",
             coordinate_limits={1: max(height, width)},
             notes=(f"threshold {threshold:g}, as a multiple of 2^{-grid.frac}: {steps}",),
         )

@@ -232,17 +232,29 @@ class SparseConv(SparseOp):
                 "pad_top": top,
                 "pad_left": left,
                 "accum_t": Grid(lo, hi, x.frac + weights.frac).with_zero(),
-                "initiation_interval": 1,
+                "is_raster_order": False,
+                "pixels_per_cycle": 1,
+                "inputs_per_cycle": n,
+                "filters_per_cycle": filters,
+                "channels_per_cycle": channels // group,
             },
             (
-                HlsTable("weights", numerators(weights).transpose(2, 3, 1, 0), weights.frac),
+                HlsTable("weights", _between_zeros(numerators(weights)), weights.frac),
                 HlsTable("biases", biases, 0 if bias is None else bias.frac),
             ),
+            function="sparse_conv_pairs",
         )
 
     @classmethod
     def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
         return parse_function(_BODY)
+
+
+def _between_zeros(weights: Array) -> Array:
+    """Weights `[F, C/group, kh, kw]` by kernel position, `[1 + kh * kw + 1, C/group, F]`: outside the window lies 0."""
+    by_position = weights.transpose(2, 3, 1, 0).reshape(-1, weights.shape[1], weights.shape[0])
+    nothing = np.zeros((1, *by_position.shape[1:]), dtype=object)
+    return np.concatenate([nothing, by_position, nothing])
 
 
 def _sum_limits(x: Grid, weights: Array, n: int, channels: int, group: int) -> tuple[Array, Array, int]:

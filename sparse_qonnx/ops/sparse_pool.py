@@ -194,7 +194,7 @@ class SparsePool(SparseOp):
                 **config,
                 "average_shift": out.frac - grid.frac,
                 "accum_t": Grid(out.lo, out.hi, grid.frac),
-                "initiation_interval": 1,
+                "pixels_per_cycle": 1,
             },
             coordinate_limits={1: max(height // window_height, width // window_width)},
         )

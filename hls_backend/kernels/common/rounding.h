@@ -2,6 +2,7 @@
 #define SPARSE_QONNX_COMMON_ROUNDING_H_
 
 #include "number.h"
+#include "select.h"
 
 namespace sparse_qonnx {
 
@@ -14,9 +15,9 @@ enum class overflow { NONE, WRAP, SAT, SAT_SYM, SAT_NARROW, WRAP_SM };
 template <int W>
 struct quotient {
     ap_int<W> floor;
-    bool is_exact;
-    bool is_half;
-    bool is_above_half;
+    bit_t is_exact;
+    bit_t is_half;
+    bit_t is_above_half;
 };
 
 // n / (DIVISOR * 2^shift). The constant division is a multiplication by MULTIPLIER / 2^MULTIPLIER_SHIFT, which the
@@ -29,12 +30,12 @@ quotient<W> divide(const ap_int<W>& n, const shift_T& shift) {
     ap_int<W> whole = n;
     ap_uint<bits_for<CONFIG_T::divisor>::value> rest = 0;
     if (CONFIG_T::divisor > 1) {
-        const bool is_negative = n < 0;
-        const ap_uint<W> magnitude = is_negative ? ap_int<W>(~n) : n;  // floor(n / d) = ~floor(~n / d) for n < 0
+        const bit_t is_negative = n < 0;
+        const ap_uint<W> magnitude = select<ap_int<W> >(is_negative, ~n, n);  // floor(n / d) = ~floor(~n / d) for n < 0
         const ap_uint<W + bits_for<CONFIG_T::multiplier>::value> scaled =
             magnitude * ap_uint<bits_for<CONFIG_T::multiplier>::value>(CONFIG_T::multiplier);
         const ap_int<W> floored = ap_uint<W>(scaled >> CONFIG_T::multiplier_shift);
-        whole = is_negative ? ap_int<W>(~floored) : floored;
+        whole = select<ap_int<W> >(is_negative, ~floored, floored);
         rest = n - whole * ap_int<bits_for<CONFIG_T::divisor>::value + 1>(CONFIG_T::divisor);
     }
     const ap_uint<W> low = ap_uint<W>(whole) & ap_uint<W>((one << shift) - 1);  // bits shifted out
@@ -43,12 +44,14 @@ quotient<W> divide(const ap_int<W>& n, const shift_T& shift) {
     const twice_t twice = twice_t(rest) << 1;  // widened first: a shift keeps the width
     result.floor = whole >> shift;
     result.is_exact = low == 0 && rest == 0;
-    if (shift == 0) {
-        result.is_half = CONFIG_T::divisor > 1 && twice == CONFIG_T::divisor;
-        result.is_above_half = CONFIG_T::divisor > 1 && twice > CONFIG_T::divisor;
+    const bit_t is_whole = shift == 0;  // nothing falls off but the remainder of the division
+    if (CONFIG_T::divisor > 1) {
+        result.is_half = select<bit_t>(is_whole, twice == CONFIG_T::divisor, low == half && rest == 0);
+        result.is_above_half =
+            select<bit_t>(is_whole, twice > CONFIG_T::divisor, low > half || (low == half && rest != 0));
     } else {
-        result.is_half = low == half && rest == 0;
-        result.is_above_half = low > half || (low == half && rest != 0);
+        result.is_half = !is_whole && low == half;
+        result.is_above_half = !is_whole && low > half;
     }
     return result;
 }
@@ -57,9 +60,9 @@ quotient<W> divide(const ap_int<W>& n, const shift_T& shift) {
 template <rounding MODE, int W>
 ap_int<W> round(const quotient<W>& q) {
 #pragma HLS INLINE
-    const bool is_negative = q.floor < 0;  // of the quotient: floor is negative exactly where it is
-    const bool is_odd = q.floor[0];
-    bool up = false;
+    const bit_t is_negative = q.floor < 0;  // of the quotient: floor is negative exactly where it is
+    const bit_t is_odd = q.floor[0];
+    bit_t up = false;
     switch (MODE) {
         case rounding::TRN:
             up = false;
@@ -89,18 +92,19 @@ ap_int<W> round(const quotient<W>& q) {
             up = !is_negative && !q.is_exact;
             break;
     }
-    return ap_int<W>(q.floor + (up ? 1 : 0));
+    return q.floor + select<ap_int<2> >(up, 1, 0);
 }
 
 // `rounded` brought into `width` bits (sign included). `q` is what it was rounded from: WRAP_SM mirrors by the
 // unrounded value.
 template <overflow MODE, int W, class width_T>
-ap_int<W> wrap_or_saturate(const ap_int<W>& rounded, const quotient<W>& q, const width_T& width, const bool is_signed) {
+ap_int<W> wrap_or_saturate(const ap_int<W>& rounded, const quotient<W>& q, const width_T& width,
+                           const bit_t is_signed) {
 #pragma HLS INLINE
     const ap_int<W> one = 1;
-    const ap_int<W> half_range = one << (width - 1);                                    // 2^(width - 1)
-    const ap_int<W> positive_range = is_signed ? half_range : ap_int<W>(one << width);  // 2^integer bits
-    const ap_int<W> bias = is_signed ? half_range : ap_int<W>(0);
+    const ap_int<W> half_range = one << (width - 1);                                           // 2^(width - 1)
+    const ap_int<W> positive_range = select<ap_int<W> >(is_signed, half_range, one << width);  // 2^integer bits
+    const ap_int<W> bias = select<ap_int<W> >(is_signed, half_range, 0);
     const ap_int<W> mask = (one << width) - 1;
     switch (MODE) {
         case overflow::NONE:
@@ -111,16 +115,17 @@ ap_int<W> wrap_or_saturate(const ap_int<W>& rounded, const quotient<W>& q, const
         case overflow::SAT_SYM:
         case overflow::SAT_NARROW: {
             const ap_int<W> upper = positive_range - (MODE == overflow::SAT_NARROW ? 2 : 1);
-            const ap_int<W> lower = MODE == overflow::SAT_SYM && is_signed ? ap_int<W>(-upper) : ap_int<W>(-bias);
-            return rounded > upper ? upper : rounded < lower ? lower : rounded;
+            const ap_int<W> lower = select<ap_int<W> >(bit_t(MODE == overflow::SAT_SYM) && is_signed, -upper, -bias);
+            return select<ap_int<W> >(rounded > upper, upper, select<ap_int<W> >(rounded < lower, lower, rounded));
         }
         case overflow::WRAP_SM: {
-            const ap_int<W> nearest = q.floor + (q.is_half || q.is_above_half ? 1 : 0);
-            const bool is_odd_interval = nearest != 0 && ap_int<W>(q.floor >> width)[0];
-            const bool is_odd_half_interval = ap_int<W>(nearest >> (width - 1))[0];
+            const ap_int<W> nearest = q.floor + select<ap_int<2> >(q.is_half || q.is_above_half, 1, 0);
+            const ap_int<W> interval = q.floor >> width, half_interval = nearest >> (width - 1);
+            const bit_t is_odd_interval = nearest != 0 && bit_t(interval[0]);
+            const bit_t is_odd_half_interval = half_interval[0];
             ap_int<W> wrapped = ap_int<W>((rounded - positive_range) & mask) - bias;
-            if (is_odd_half_interval) wrapped = ~wrapped;  // -wrapped - 1 step
-            if (is_odd_interval) wrapped = ~wrapped;
+            wrapped = select<ap_int<W> >(is_odd_half_interval, ~wrapped, wrapped);  // -wrapped - 1 step
+            wrapped = select<ap_int<W> >(is_odd_interval, ~wrapped, wrapped);
             return wrapped;
         }
     }
