@@ -12,6 +12,7 @@ from onnx import ModelProto
 from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode
 from sparse_qonnx.graph import GraphBuilder
 from sparse_qonnx.hls import HlsProject, to_hls
+from sparse_qonnx.hls import project as hls_project
 from sparse_qonnx.passes import finalize
 from sparse_qonnx.passes.infer_grids import infer_grids
 from sparse_qonnx.reference import run_reference
@@ -190,3 +191,18 @@ def test_every_tensor_is_exact(draw, precision: str, seed: int, tmp_path: Path) 
     model = draw(seed)
     project = to_hls(model, tmp_path / "firmware")
     assert_exact(project, model, events(model, FixedPointType.parse(precision), 120, seed))
+
+
+def test_trace_holds_every_tensor_and_tells_how_far_it_is(
+    small_model: Path, small_events: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hls_project, "_BATCH_VALUES", 1000)
+    project = to_hls(small_model, tmp_path / "firmware")
+    calls: list[tuple[int, int]] = []
+    found = project.trace(small_events, progress=lambda done, total: calls.append((done, total)))
+    assert list(found) == list(project.tensors) and all(len(v) == len(small_events) for v in found.values())
+    np.testing.assert_array_equal(found["image"], small_events)
+    assert len(calls) > 1 and calls == sorted(calls) and calls[-1] == (20, 20)
+    monkeypatch.undo()
+    for name, values in project.trace(small_events).items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)

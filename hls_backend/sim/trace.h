@@ -24,10 +24,14 @@ long long load(const double* source, T* target, unsigned n_values, double steps_
                double highest) {
     long long n_changed = 0;
     for (unsigned i = 0; i < n_values; i++) {
-        const double exact = source[i] * steps_per_unit;
-        double steps = std::nearbyint(exact);
-        steps = steps > highest ? highest : steps < lowest ? lowest : steps == steps ? steps : 0.0;
-        n_changed += steps != exact;
+        double steps = source[i] * steps_per_unit;
+        const bool is_in_range = steps >= lowest && steps <= highest;
+        // Most values are on the grid already, and rounding is slow.
+        if (!is_in_range || static_cast<double>(static_cast<long long>(steps)) != steps) {
+            n_changed++;
+            steps = std::nearbyint(steps);
+            steps = steps > highest ? highest : steps < lowest ? lowest : steps == steps ? steps : 0.0;
+        }
         target[i] = from_raw<T>(ap_int<64>(static_cast<long long>(steps)));
     }
     return n_changed;

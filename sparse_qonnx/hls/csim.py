@@ -22,7 +22,7 @@ from sparse_qonnx.hls.typed import TypedGraph
 Array = NDArray[np.float64]
 
 # ap_fixed's own headers read uninitialized members, which the compiler sees once they are inlined.
-FLAGS = ("-std=c++11", "-O2", "-fPIC", "-shared", "-Wno-unknown-pragmas", "-Wno-uninitialized", "-DSPARSE_QONNX_TRACE")
+FLAGS = ("-std=c++11", "-O3", "-fPIC", "-shared", "-Wno-unknown-pragmas", "-Wno-uninitialized", "-DSPARSE_QONNX_TRACE")
 
 
 def bridge_source(graph: TypedGraph) -> str:

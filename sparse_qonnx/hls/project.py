@@ -26,8 +26,10 @@ from sparse_qonnx.hls.typed import Tensor, TypedGraph
 from sparse_qonnx.passes.input_precision import state_input_precision
 
 Array = NDArray[Any]
-_BATCH_VALUES = 1 << 22
-"""Values of the inputs and wanted tensors that go through the firmware in one call: bounds the memory of a batch."""
+_BATCH_VALUES = 1 << 17
+"""Values of the inputs and wanted tensors that go through the firmware in one call: they stay in a core's cache."""
+
+Progress = Callable[[int, int], None]
 
 
 class OffGridWarning(UserWarning):
@@ -124,12 +126,15 @@ class HlsProject:
         self._library = Library(path, self.graph)
         return path
 
-    def predict(self, x: Array | Mapping[str, Array], tensor: str | None = None) -> Array | tuple[Array, ...]:
+    def predict(
+        self, x: Array | Mapping[str, Array], tensor: str | None = None, progress: Progress | None = None
+    ) -> Array | tuple[Array, ...]:
         """C-simulate events.
 
         Args:
             x: `[B, ...]`, or a mapping from input name. Values off the input grid are rounded to it, with a warning.
             tensor: name of a tensor in the ONNX file; the model's outputs when None.
+            progress: called with the events that are done and all of them, from time to time.
 
         Returns:
             The tensor, float64 `[B, ...]` (int64 for coordinates); or the output as float32, a tuple where there are
@@ -139,15 +144,21 @@ class HlsProject:
             InputDataError: input of the wrong shape, or a tensor that the firmware does not have.
         """
         if tensor is not None:
-            return self.predict_tensors(x, [tensor])[tensor]
-        found = self._simulate(x, self.graph.outputs)
+            return self.predict_tensors(x, [tensor], progress)[tensor]
+        found = self._simulate(x, self.graph.outputs, progress)
         results = tuple(_as_onnx(values) for values in found)
         return results[0] if len(results) == 1 else results
 
-    def predict_tensors(self, x: Array | Mapping[str, Array], tensors: Iterable[str]) -> dict[str, Array]:
+    def predict_tensors(
+        self, x: Array | Mapping[str, Array], tensors: Iterable[str], progress: Progress | None = None
+    ) -> dict[str, Array]:
         """Several tensors of the same events, by name; see `predict`."""
         names = list(tensors)
-        return dict(zip(names, self._simulate(x, [self._tensor(name) for name in names]), strict=True))
+        return dict(zip(names, self._simulate(x, [self._tensor(name) for name in names], progress), strict=True))
+
+    def trace(self, x: Array | Mapping[str, Array], progress: Progress | None = None) -> dict[str, Array]:
+        """Every tensor that the firmware holds, by its name in the ONNX file, inputs included; see `predict`."""
+        return self.predict_tensors(x, self.tensors, progress)
 
     def _tensor(self, name: str) -> Tensor:
         if name in self.tensors:
@@ -157,7 +168,9 @@ class HlsProject:
             raise InputDataError(f"tensor {name!r}", f"was fused into {self.graph.fused[name]!r}", allowed=allowed)
         raise InputDataError(f"tensor {name!r}", "is not in the firmware", allowed=allowed)
 
-    def _simulate(self, x: Array | Mapping[str, Array], wanted: Sequence[Tensor]) -> list[Array]:
+    def _simulate(
+        self, x: Array | Mapping[str, Array], wanted: Sequence[Tensor], progress: Progress | None = None
+    ) -> list[Array]:
         inputs = self._inputs(x)
         if self._library is None:
             self.compile()
@@ -172,6 +185,8 @@ class HlsProject:
             found, n = self._library.run(batch, identifiers)
             parts.append(found)
             changed += n
+            if progress is not None:
+                progress(min(start + step, events), events)
         if changed:
             grids = ", ".join(f"{t.name!r}: {t.cpp_type}" for t in self.graph.inputs)
             problem = f"{changed} input values are not on the input grid ({grids}) and were rounded to it"
