@@ -18,12 +18,16 @@ THRESHOLDS = (0.0, 0.25, -0.3, 1 / 3, 1.0, 99.0, -99.0)
 
 @dataclass(frozen=True)
 class Sparse:
-    """A feature map with its keep mask: variables of the script, shape `(H, W, C)`, and which pixels it lives on."""
+    """A feature map with its keep mask: variables of the script, shape `(H, W, C)`, and which pixels it lives on.
+
+    `filled` says that inactive pixels may hold something: only a convolution or a mask may follow.
+    """
 
     name: str
     mask: str
     shape: tuple[int, int, int]
     pixels: int
+    filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class Composer:
             layer = replace(layer, reduction=(budget, trained))
             threshold = trained if learn_threshold else threshold
             self.note("learned budget" if learn_n else "fixed budget")
-            self.note("budget at a rounding edge" if learn_n and budget % 1 == 0.5 else "budget")
+            self.note("budget at a rounding edge" if learn_n and budget % 1 == 0.5 else "budget between edges")
         self.note(f"threshold {'negative' if threshold < 0 else 'above all data' if threshold > 50 else 'ordinary'}")
         if n >= height * width:
             self.note("budget not smaller than the image")
@@ -192,7 +196,7 @@ class Composer:
         if filters == value.shape[2] and self.rarely(8):
             self.note("shared layer")
             (x,) = self.call(layer, x, value.mask)
-        return replace(value, name=x, shape=(*value.shape[:2], filters))
+        return replace(value, name=x, shape=(*value.shape[:2], filters), filled=False)
 
     def pool(self, value: Sparse) -> Sparse:
         height, width, channels = value.shape
@@ -252,8 +256,29 @@ class Composer:
         return replace(value, name=x)
 
     def remask(self, value: Sparse) -> Sparse:
-        (x,) = self.call(self.layer("RemoveDilatedPixels", "remask"), value.name, value.mask)
-        return replace(value, name=x)
+        cls = self.pick(["RemoveDilatedPixels", "Multiply"])
+        (x,) = self.call(self.layer(cls, "remask"), value.name, value.mask)
+        self.note("mask again")
+        return replace(value, name=x, filled=False)
+
+    def fill(self, value: Sparse) -> Sparse:
+        """A layer with f(0) != 0, or one that could be: a table, a batch normalization, an affine quantizer."""
+        cls = self.pick(["QUnaryFunctionLUT", "QBatchNormalization", "Quantizer"])
+        self.note(f"{cls} alone, sparse", "filled pixels")
+        if cls == "QBatchNormalization":
+            return replace(self.normalize(value), filled=True)
+        if cls == "Quantizer":
+            found = self.draw(quantizations("datalane", 4, self.wide))
+            found = replace(found, affine=self.pick([(0.5, 0.0), (1.0, 0.25), (0.25, 0.5)]))
+            layer = replace(self.layer(cls, "quantizer", found), widths=(("", found.widths),))
+        else:
+            layer = self.layer(cls, "lut", self.pick(["tanh", "sigmoid", "relu"]), allow_heterogeneous_table=False)
+            settings, widths = self.quantized({"iq_conf": ("iq", "datalane", 4)})
+            settings = {**dict(layer.settings), **settings}
+            widths.append(("oq", self.draw(trained_widths())))
+            layer = replace(layer, settings=tuple(settings.items()), widths=tuple(widths))
+        (x,) = self.call(layer, value.name)
+        return replace(value, name=x, filled=True)
 
     def nested(self, value: Sparse) -> Sparse:
         """A convolution and an activation in a model of their own."""
@@ -271,7 +296,7 @@ class Composer:
         )
         self.note("nested model")
         (x,) = self.call(block, value.name, value.mask)
-        return replace(value, name=x, shape=result.shape)
+        return replace(value, name=x, shape=result.shape, filled=False)
 
     def merge(self, values: list[Sparse]) -> Sparse | None:
         """Add or Concatenate two feature maps; None where no two fit."""
@@ -285,21 +310,45 @@ class Composer:
         if other.pixels != last.pixels:
             self.note("misuse: merge of different pixels")
         fits = other.shape == last.shape
-        cls = self.pick(["Add", "Concatenate"]) if fits else "Concatenate"
-        (x,) = self.call(self.layer(cls, cls.lower()), last.name, other.name)
+        kinds = [
+            "Add",
+            "Concatenate",
+            "Add",
+            "Subtract",
+            "Maximum",
+            "Minimum",
+            "Multiply",
+            "Average",
+            "QAdd",
+            "QMaximum",
+        ]
+        cls = self.pick(kinds) if fits else "Concatenate"
+        layer = self.layer(cls, cls.lower())
+        if cls.startswith("Q"):
+            layer = self.merged(layer, 4)
+        (x,) = self.call(layer, last.name, other.name)
         self.note(f"sparse {cls}")
-        channels = last.shape[2] + (0 if cls == "Add" else other.shape[2])
-        return replace(last, name=x, shape=(*last.shape[:2], channels))
+        channels = last.shape[2] + (0 if cls != "Concatenate" else other.shape[2])
+        return replace(last, name=x, shape=(*last.shape[:2], channels), filled=last.filled or other.filled)
+
+    def merged(self, layer: Layer, rank: int) -> Layer:
+        """A merging layer of HGQ2 with the quantizers of its two inputs."""
+        found = self.draw(quantizations("datalane", rank, self.wide))
+        self.note(*features("iq", found))
+        widths = tuple((f"iq[{n}]", self.draw(trained_widths(wide=self.wide))) for n in range(2))
+        return replace(layer, settings=(*layer.settings, ("iq_confs", found)), widths=widths)
 
     def body(self, value: Sparse) -> list[Sparse]:
         """A few sparse layers; returns the values that are left over, the last one first."""
         values = [value]
-        moves = ["conv", "conv", "conv", "pool", "pool", "elementwise", "elementwise", "merge", "remask", "nested"]
+        moves = [*("conv", "pool", "elementwise") * 2, "conv", "merge", "remask", "nested", "fill"]
         for _ in range(self.draw(st.integers(0, 5))):
             if len(values) > 1 and self.rarely(5):
                 values.append(values.pop(self.draw(st.integers(0, len(values) - 1))))
                 self.note("branch")
             move = self.pick(moves)
+            if values[-1].filled and not self.rarely(8):
+                move = self.pick(["conv", "remask", "nested"])
             if move == "merge":
                 result = self.merge(values)
                 if result is None:
@@ -313,8 +362,13 @@ class Composer:
 
     def to_dense(self, value: Sparse) -> Dense:
         height, width, channels = value.shape
-        cls = self.pick(["Flatten", "Flatten", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Reshape"])
+        if value.filled and not self.rarely(8):
+            value = self.remask(value)
+        pools = ["GlobalAveragePooling2D", "GlobalMaxPooling2D", "QGlobalAveragePooling2D", "QGlobalMaxPooling2D"]
+        cls = self.pick(["Flatten", "Flatten", "Reshape", "image", *pools])
         count = height * width
+        if cls == "image":
+            return self.dense_image(Dense(value.name, value.shape))
         if cls == "Flatten":
             shape: tuple[int, ...] = (count * channels,)
             layer = self.layer(cls, "flatten")
@@ -324,18 +378,61 @@ class Composer:
         else:
             shape = (channels,)
             layer = self.layer(cls, "pooled")
-            if cls == "GlobalAveragePooling2D" and count & (count - 1):
+            if cls.startswith("Q"):
+                settings, widths = self.quantized({"iq_conf": ("iq", "datalane", 4)})
+                layer = replace(layer, settings=tuple(settings.items()), widths=tuple(widths))
+            if "Average" in cls and count & (count - 1):
                 self.note("average by no power of two")
         (x,) = self.call(layer, value.name)
         return Dense(x, shape)
+
+    def dense_image(self, value: Dense) -> Dense:
+        """Dense convolutions and poolings on the image, any stride and padding; then a vector."""
+        (x,) = self.call(self.layer("Reshape", "reshape", value.shape), value.name)
+        value = Dense(x, value.shape)
+        for _ in range(self.pick([1, 0, 2])):
+            value = self.dense_conv(value) if self.draw(st.booleans()) else self.dense_pool(value)
+        (x,) = self.call(self.layer("Flatten", "flatten"), value.name)
+        height, width, channels = value.shape
+        return Dense(x, (height * width * channels,))
+
+    def dense_conv(self, value: Dense) -> Dense:
+        height, width, _ = value.shape
+        padding = self.pick(["same", "valid"])
+        kernel = (self.draw(KERNELS), self.draw(KERNELS))
+        if padding == "valid":
+            kernel = (min(kernel[0], height), min(kernel[1], width))
+        strides, filters = (self.pick([1, 2]), self.pick([1, 2])), self.pick([2, 1])
+        layer = self.layer("QConv2D", "grid", filters, kernel, strides=strides, padding=padding)
+        parts = {"kq_conf": ("kq", "weight", 4), "bq_conf": ("bq", "bias", 1)}
+        (x,) = self.call(self.with_quantizers(layer, parts), value.name)
+        reach = (0, 0) if padding == "same" else (kernel[0] - 1, kernel[1] - 1)
+        rows, columns = (-(-(n - r) // s) for n, r, s in zip((height, width), reach, strides, strict=True))
+        return Dense(x, (rows, columns, filters))
+
+    def dense_pool(self, value: Dense) -> Dense:
+        height, width, channels = value.shape
+        cls = self.pick(["AveragePooling2D", "MaxPooling2D", "QAveragePooling2D", "QMaxPooling2D"])
+        size = (min(self.pick([2, 1, 3]), height), min(self.pick([2, 1, 3]), width))
+        layer = self.layer(cls, "cells", size)
+        if cls.startswith("Q"):
+            settings, widths = self.quantized({"iq_conf": ("iq", "datalane", 4)})
+            layer = replace(layer, settings=tuple(settings.items()), widths=tuple(widths))
+        if "Average" in cls and size[0] * size[1] & (size[0] * size[1] - 1):
+            self.note("average by no power of two")
+        (x,) = self.call(layer, value.name)
+        return Dense(x, (height // size[0], width // size[1], channels))
 
     def dense(self, value: Dense) -> Dense:
         units = self.pick([2, 3, 1, 4])
         activation = self.pick([None, "relu", "relu", "relu6"])
         rank = 1 + len(value.shape)
-        layer = self.layer("QDense", "dense", units, activation=activation, use_bias=not self.rarely(4))
+        normed = self.rarely(6)
+        use_bias = normed or not self.rarely(4)
+        cls = "QBatchNormDense" if normed else "QDense"
+        layer = self.layer(cls, "dense", units, activation=activation, use_bias=use_bias)
         parts = {"kq_conf": ("kq", "weight", 2)}
-        if dict(layer.settings)["use_bias"]:
+        if use_bias:
             parts["bq_conf"] = ("bq", "bias", 1)
         (x,) = self.call(self.with_quantizers(layer, parts, rank=rank), value.name)
         return Dense(x, (*value.shape[:-1], units))
@@ -355,15 +452,12 @@ class Composer:
         cls = self.pick([*MERGES, "Add", "Concatenate"])
         layer = self.layer(cls, cls.lower())
         if cls.startswith("Q"):
-            found = self.draw(quantizations("datalane", 1 + len(last.shape)))
-            self.note(*features("iq", found))
-            widths = tuple((f"iq[{n}]", self.draw(trained_widths())) for n in range(2))
-            layer = replace(layer, settings=(("iq_confs", found),), widths=widths)
+            layer = self.merged(layer, 1 + len(last.shape))
         (x,) = self.call(layer, last.name, other.name)
         grown = last.shape[-1] * (2 if cls == "Concatenate" else 1)
         return Dense(x, (*last.shape[:-1], grown))
 
-    def normalize(self, value: Dense) -> Dense:
+    def normalize(self, value: Any) -> Any:
         layer = self.layer("QBatchNormalization", "normalize")
         parts = {"kq_conf": ("kq", "weight", 1), "bq_conf": ("bq", "bias", 1)}
         (x,) = self.call(self.with_quantizers(layer, parts, rank=1 + len(value.shape)), value.name)
@@ -426,7 +520,7 @@ def _outputs(composer: Composer, values: list[Sparse]) -> list[str]:
         chosen.append(composer.pick(values[:-1]))
     names = []
     for value in chosen:
-        if composer.rarely(5):
+        if composer.rarely(5) and not value.filled:
             composer.note("sparse output")
             names.append(value.name)
         else:
@@ -474,7 +568,8 @@ def networks(draw: st.DrawFn) -> Network:
         composer.note("two reductions of one input")
     if len(outputs) > 1:
         composer.note("several outputs")
-    precision = composer.pick([None, None, None, "ap_fixed<6,3>", "ap_ufixed<4,2>", "ap_fixed<12,5>"])
+    narrow = ["ap_fixed<6,3>", None, "ap_ufixed<4,2>", "ap_fixed<12,5>"]
+    precision = composer.pick(["ap_fixed<20,6>", "ap_ufixed<16,4>"] if composer.wide else narrow)
     composer.note("input precision given" if precision else "input precision derived")
     return Network(
         tuple(inputs),

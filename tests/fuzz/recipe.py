@@ -55,9 +55,11 @@ class Quantization:
     place: str
     settings: tuple[tuple[str, Any], ...]
     widths: Widths
+    affine: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
-        settings = "".join(f", {k}={v!r}" for k, v in self.settings)
+        given = self.settings if self.affine is None else (*self.settings, ("affine", self.affine))
+        settings = "".join(f", {k}={v!r}" for k, v in given)
         return f"QuantizerConfig({self.q_type!r}, {self.place!r}{settings})"
 
 
@@ -149,6 +151,11 @@ class Network:
     near: tuple[float, ...] = ()
     features: frozenset[str] = field(default=frozenset(), compare=False)
 
+    def structure(self) -> tuple[object, ...]:
+        """What calls what: networks of one structure differ in sizes, formats and weights only."""
+        calls = tuple((getattr(s.layer, "cls", "Model"), s.inputs, _switches(s.layer)) for s in self.steps)
+        return calls, self.outputs, len(self.inputs)
+
     def body(self) -> str:
         """`build()` and the constants of the case as Python source."""
         lines = [f"    {name} = keras.Input({shape}, name={name!r})" for name, shape in self.inputs]
@@ -181,6 +188,10 @@ class Network:
         helpers = HELPERS.read_text().split("import keras\n", 1)[1]
         title = '"""A sparse network drawn at random; run it in the root of the source tree."""\n\n'
         return f"{title}{IMPORTS}{helpers}\n\n{self.body()}{CHECK}"
+
+
+def _switches(layer: Layer | Block) -> tuple[str, ...]:
+    return tuple(key for key, _ in layer.settings) if isinstance(layer, Layer) else ()
 
 
 def _calls(steps: tuple[Step, ...], lines: list[str], defined: dict[str, Layer | Block]) -> None:

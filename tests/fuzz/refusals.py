@@ -41,6 +41,7 @@ DOCUMENTED = (
     Refusal("unstable softmax, no input quantizer", UnsupportedLayerError, r"enable_iq=False", ("layer QSoftmax",)),
     Refusal("large table", UnsupportedLayerError, r"table of 2\*\*", ("layer QSoftmax", "layer QUnaryFunctionLUT")),
     Refusal("tf2onnx is not installed", ToolError, r"tf2onnx", ("misuse: elementwise",)),
+    Refusal("reads filled pixels", UnsupportedLayerError, r"reads the inactive pixels", ("filled pixels",)),
     Refusal("budget rounds to 0", UnsupportedLayerError, r"the pixel budget"),
 )
 

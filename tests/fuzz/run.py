@@ -39,6 +39,7 @@ from fuzz.recipe import Network
 BLOCK = 20
 SEEDS_PER_RUN = 100_000
 SHRINK_SECONDS = 120
+DRAWN_PER_CASE = 10  # hypothesis varies what it has drawn before; only the first network of a structure is checked
 
 
 @dataclass
@@ -64,14 +65,15 @@ class Tally:
 
 
 def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: bool = True) -> Tally:
-    """Check `cases` networks; a failure, made as small as hypothesis can, is in the tally and ends the block."""
+    """Check `cases` networks of different structure; a failure, made as small as hypothesis can, is in the tally and ends the block."""
     from fuzz.check import check
 
     tally, give_up = Tally(), [float("inf")]
+    seen: set[object] = set()
 
     @seed(hypothesis_seed)
     @settings(
-        max_examples=cases,
+        max_examples=DRAWN_PER_CASE * cases,
         database=None,
         deadline=None,
         derandomize=False,
@@ -81,7 +83,11 @@ def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: boo
     )
     @given(networks())
     def cases_of_block(network: Network) -> None:
-        tally.cases += not tally.failures
+        if not tally.failures:
+            if tally.cases == cases or network.structure() in seen:
+                return
+            seen.add(network.structure())
+            tally.cases += 1
         csim = bool(csim_every) and tally.cases % csim_every == 0
         if tally.failures:  # hypothesis makes the network smaller: compile only if that is what failed
             if time.monotonic() > give_up[0]:
