@@ -13,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from sparse_qonnx import fusion
 from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx._workarounds import qonnx_ir_version
 from sparse_qonnx.errors import ConfigurationError, InputDataError, ModelFileError, ToolError
@@ -64,6 +65,7 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
         sess_options: options of the session; a copy is not made.
         providers: execution providers, by default the CPU.
         kernels: `native` (the default) or `function`, see `Kernels`.
+        fuse: with native kernels, let them do several nodes at once (`sparse_qonnx.fusion`); no value changes.
 
     Raises:
         ModelFileError: if the model cannot be read or onnxruntime rejects it.
@@ -76,6 +78,7 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
         sess_options: onnxruntime.SessionOptions | None = None,
         providers: Sequence[Any] | None = None,
         kernels: str = "native",
+        fuse: bool = True,
         **options: Any,
     ) -> None:
         if kernels not in {k.value for k in Kernels}:
@@ -89,6 +92,7 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
                 warnings.warn(message, SlowKernelsWarning, stacklevel=2)
             else:
                 register(sess_options)
+                proto = fusion.fuse(proto) if fuse else proto
         try:
             super().__init__(
                 proto.SerializeToString(), sess_options, providers=providers or ["CPUExecutionProvider"], **options
@@ -96,6 +100,7 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
         except _ORT_ERRORS as error:
             name = "model" if isinstance(model, bytes | ModelProto) else f"model file {os.fspath(model)!r}"
             raise ModelFileError(name, f"onnxruntime rejects it: {error}") from error
+        self._expected = {i.name: (i.type, i.shape) for i in self.get_inputs()}
 
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, Any], run_options: Any = None
@@ -105,7 +110,7 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
         Raises:
             InputDataError: if an input is missing, unknown, or of the wrong shape or type.
         """
-        check_inputs({i.name: (i.type, i.shape) for i in self.get_inputs()}, input_feed)
+        check_inputs(self._expected, input_feed)
         result: list[Array] = super().run(output_names, dict(input_feed), run_options)
         return result
 

@@ -180,38 +180,8 @@ struct FixedPoint {
         int64_t (*pixels)(const T*, T*, const int64_t*, int64_t, int64_t, const PixelMap<T>&);
     };
 
-    static Loops Choose(Rounding rounding, Overflow overflow) {
-        switch (rounding) {
-            case Rounding::kTrn:
-                return ChooseOverflow<Rounding::kTrn>(overflow);
-            case Rounding::kTrnZero:
-                return ChooseOverflow<Rounding::kTrnZero>(overflow);
-            case Rounding::kRnd:
-                return ChooseOverflow<Rounding::kRnd>(overflow);
-            case Rounding::kRndZero:
-                return ChooseOverflow<Rounding::kRndZero>(overflow);
-            case Rounding::kRndMinInf:
-                return ChooseOverflow<Rounding::kRndMinInf>(overflow);
-            case Rounding::kRndInf:
-                return ChooseOverflow<Rounding::kRndInf>(overflow);
-            default:
-                return ChooseOverflow<Rounding::kRndConv>(overflow);
-        }
-    }
-
-  private:
-    template <Rounding kRounding>
-    static Loops ChooseOverflow(Overflow overflow) {
-        switch (overflow) {
-            case Overflow::kWrap:
-                return {&Row<kRounding, Overflow::kWrap>, &Pixels<kRounding, Overflow::kWrap>};
-            case Overflow::kSat:
-            case Overflow::kSatSym:  // the same loop, other limits
-                return {&Row<kRounding, Overflow::kSat>, &Pixels<kRounding, Overflow::kSat>};
-            default:
-                return {&Row<kRounding, Overflow::kWrapSm>, &Pixels<kRounding, Overflow::kWrapSm>};
-        }
-    }
+    // Defined in src/fixed_point.cc: there are many loops, and they are compiled once.
+    static Loops Choose(Rounding rounding, Overflow overflow);
 };
 
 }  // namespace sparse_qonnx

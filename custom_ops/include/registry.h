@@ -101,9 +101,9 @@ class Op : public ListedOp {
 };
 
 // Registers the float and the double variant of a kernel.
-#define SPARSE_QONNX_KERNEL(Kernel)                                 \
-    static const ::sparse_qonnx::Op<Kernel<float>, float> kFloatOp; \
-    static const ::sparse_qonnx::Op<Kernel<double>, double> kDoubleOp
+#define SPARSE_QONNX_KERNEL(Kernel)                                         \
+    static const ::sparse_qonnx::Op<Kernel<float>, float> k##Kernel##Float; \
+    static const ::sparse_qonnx::Op<Kernel<double>, double> k##Kernel##Double
 
 }  // namespace sparse_qonnx
 

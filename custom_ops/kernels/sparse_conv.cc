@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "conv_sums.h"
+#include "epilogue.h"
 #include "parallel.h"
 #include "pixel_grid.h"
 #include "registry.h"
@@ -20,7 +21,8 @@ class SparseConv {
     static constexpr Port kInputs[] = {{Port::kValue}, {kInt64}, {Port::kValue}, {Port::kValue, kOptional}};
     static constexpr Port kOutputs[] = {{Port::kValue}};
 
-    explicit SparseConv(const KernelInfo& info) : group_(info.Int("group", 1)) {
+    explicit SparseConv(const KernelInfo& info, Epilogue<T> epilogue = {})
+        : group_(info.Int("group", 1)), epilogue_(std::move(epilogue)) {
         const auto kernel = info.Sizes("kernel_shape", 2);
         const auto dilations = info.Sizes("dilations", 2, {1, 1});
         if (group_ < 1) Fail("group is ", group_, "; it must be at least 1");
@@ -49,6 +51,7 @@ class SparseConv {
         std::optional<ConvWeights<T>> run_weights;
         if (!constant_weights_) run_weights.emplace(w, group_);
         const ConvWeights<T>& weights = constant_weights_ ? *constant_weights_ : *run_weights;
+        epilogue_.Check(filters);
         T* out = context.Output<T>(0, "features", {map.batch, map.slots, filters});
         const T* bias_values = bias ? bias->template as<T>() : nullptr;
         // Guessed at: half of the slots see five neighbours.
@@ -56,7 +59,11 @@ class SparseConv {
         ParallelFor(context, map.batch, cost, [&](int64_t begin, int64_t end) SPARSE_QONNX_INLINE_LAMBDA {
             Worker worker(map, window_, weights, bias_values, filters);
             for (int64_t event = begin; event < end; ++event) {
-                worker.Run(event, out + event * map.slots * filters);
+                T* result = out + event * map.slots * filters;
+                worker.Run(event, epilogue_.IsEmpty() ? result : worker.Scratch());
+                if (!epilogue_.IsEmpty()) {
+                    epilogue_.Apply(event, worker.Scratch(), map.slots, filters, map.Coords(event), result);
+                }
             }
         });
     }
@@ -98,7 +105,10 @@ class SparseConv {
             nearby_ = {arena_.template Take<int32_t>(filled), arena_.template Take<int32_t>(filled), features_};
             bias_ = arena_.template Take<T>(static_cast<size_t>(filters));
             for (int64_t f = 0; f < filters; ++f) bias_[f] = bias == nullptr ? T(0) : bias[f];
+            scratch_ = arena_.template Take<T>(slots * static_cast<size_t>(filters));
         }
+
+        T* Scratch() { return scratch_; }  // as large as one event's result
 
         SPARSE_QONNX_INLINE void Run(int64_t event, T* out) {
             Zero(out, map_.slots * filters_);
@@ -208,6 +218,7 @@ class SparseConv {
         Pixel* source_pixels_;
         T* features_;
         T* sums_;
+        T* scratch_;
         NearbyPixels<T> nearby_{};
         int64_t target_count_ = 0, source_count_ = 0;
         bool plain_ = false;
@@ -216,9 +227,27 @@ class SparseConv {
     int64_t group_;
     Window window_{};
     std::optional<ConvWeights<T>> constant_weights_;
+    Epilogue<T> epilogue_;
+};
+
+// With what follows it up to a quantizer; its parameters are inputs 4 to 6. Made by sparse_qonnx/fusion.py.
+template <typename T>
+class FusedSparseConv : public SparseConv<T> {
+  public:
+    static constexpr const char* kDomain = "sparse_qonnx.ops.fused";
+    static constexpr Port kInputs[] = {{Port::kValue},
+                                       {kInt64},
+                                       {Port::kValue},
+                                       {Port::kValue, kOptional},
+                                       {Port::kValue, kOptional},
+                                       {Port::kValue, kOptional},
+                                       {Port::kValue, kOptional}};
+
+    explicit FusedSparseConv(const KernelInfo& info) : SparseConv<T>(info, Epilogue<T>(info, 4)) {}
 };
 
 SPARSE_QONNX_KERNEL(SparseConv);
+SPARSE_QONNX_KERNEL(FusedSparseConv);
 
 }  // namespace
 }  // namespace sparse_qonnx
