@@ -63,9 +63,10 @@ properties: $(STAMP)
 bench: $(STAMP)
 	@set -e; for script in $(wildcard bench/*.py); do echo "== $$script"; $(BIN)/python $$script; done
 
-# The table of what is supported, in README.md.
+# The tables of what is supported: README.md from the registries, docs/layers.md from one model a row.
 supported: $(STAMP)
 	$(BIN)/python docs/supported.py
+	$(BIN)/python docs/layer_support.py
 
 wheel: $(STAMP)
 	$(BIN)/pip wheel --no-deps --wheel-dir dist .
