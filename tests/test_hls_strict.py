@@ -1,0 +1,55 @@
+"""Every header alone and generated projects, through strict compilers: unknown pragmas aside, no warning at all."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sparse_qonnx import _paths
+from sparse_qonnx.hls import to_hls
+from sparse_qonnx.hls.headers import find_ap_headers
+
+BACKEND = _paths.hls_backend()
+# The headers of ap_fixed read their own uninitialized members, seen once they are inlined into our functions.
+WARNINGS = ("-pedantic", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-uninitialized")
+COMPILERS = {"g++": "-std=c++11", "clang++": "-std=c++14"}
+HEADERS = sorted(p.relative_to(BACKEND).as_posix() for p in (BACKEND / "kernels").rglob("*.h"))
+# common/select.h brings in counted_select.h.
+CENSUS = sorted(
+    p.relative_to(BACKEND).as_posix() for p in (BACKEND / "sim" / "census").glob("*.h") if p.name != "counted_select.h"
+)
+
+
+def compile_strictly(compiler: str, *arguments: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    command = [compiler, COMPILERS[compiler], *WARNINGS, *arguments, "-fsyntax-only"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:3000]
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_headers_alone(compiler: str, tmp_path: Path) -> None:
+    """Each in a translation unit of its own, as C-simulation and as census."""
+    for name in [*HEADERS, *CENSUS]:
+        (tmp_path / (name.replace("/", "_") + ".cpp")).write_text(f'#include "{name}"\n')
+    census = ["-DSPARSE_QONNX_CENSUS", "-I", str(BACKEND / "sim" / "census"), "-I", str(BACKEND)]
+    kernels = [str(tmp_path / (name.replace("/", "_") + ".cpp")) for name in HEADERS]
+    compile_strictly(compiler, "-isystem", str(find_ap_headers()), "-I", str(BACKEND), *kernels)
+    compile_strictly(compiler, *census, *kernels, *(str(tmp_path / (n.replace("/", "_") + ".cpp")) for n in CENSUS))
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("config", [{}, {"namespace": "tiny", "head": "skip", "top": "net"}], ids=["plain", "named"])
+def test_project(compiler: str, config: dict[str, str], small_model: Path, tmp_path: Path) -> None:
+    """Firmware, test bench and the bridge of C-simulation, as they are and with what only synthesis sees."""
+    folder, top = tmp_path / "firmware", config.get("top", "sparse_cnn")
+    to_hls(small_model, folder, config=config)
+    headers = ("-isystem", str(find_ap_headers()))
+    firmware = str(folder / "firmware" / f"{top}.cpp")
+    bench, bridge = str(folder / f"{top}_test.cpp"), str(folder / "sim" / "bridge.cpp")
+    compile_strictly(compiler, *headers, firmware, bench)
+    compile_strictly(compiler, *headers, "-DSPARSE_QONNX_TRACE", "-I", str(folder / "sim"), firmware, bridge)
