@@ -96,15 +96,39 @@ def _export(args: argparse.Namespace) -> int:
     from sparse_qonnx.passes.infer_grids import input_types
 
     _require_folder(args.output)
+    source = _keras_source(args)
+    precision = _input_precisions(args.input_precision)
     _import_keras()
-    with _working(f"exporting {args.model}"):
-        model = export(args.model, args.output, input_precision=args.input_precision)
+    with _working(f"exporting {source}"):
+        model = export(source, args.output, precision, builder=args.builder, safe_mode=not args.trust)
     _say(f"wrote {args.output}: {len(model.graph.node)} nodes, {Path(args.output).stat().st_size:,} bytes")
     types = input_types(model)
     for value in model.graph.input:
         stated = types.get(value.name)
         _say(f"input {value.name}: {stated or 'no fixed-point type; firmware needs one: give --input-precision'}")
     return OK
+
+
+def _keras_source(args: argparse.Namespace) -> str:
+    """The saved model, or the weights that go with a builder."""
+    with_builder = args.builder is not None
+    if (args.weights is not None) != with_builder or (args.model is not None) == with_builder:
+        allowed = "MODEL.keras, or --builder PACKAGE.MODULE:FUNCTION with --weights FILE.weights.h5"
+        given = [n for n in ("model", "builder", "weights") if getattr(args, n) is not None]
+        raise ConfigurationError("sparse-qonnx export", f"got {' and '.join(given) or 'no model'}", allowed=allowed)
+    return str(args.weights if with_builder else args.model)
+
+
+def _input_precisions(texts: Sequence[str]) -> str | dict[str, str] | None:
+    """One type for every input, or a mapping from `NAME=TYPE`."""
+    if len(texts) == 1 and "=" not in texts[0]:
+        return texts[0]
+    pairs = [text.partition("=") for text in texts]
+    for name, equals, _ in pairs:
+        if not equals:
+            allowed = "one TYPE for all inputs, or NAME=TYPE for each"
+            raise ConfigurationError("--input-precision", f"{name!r} names no input", allowed=allowed)
+    return {name: kind for name, _, kind in pairs} or None
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -180,10 +204,17 @@ def _parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help="write a Keras model as an ONNX file")
     export.set_defaults(run=_export)
-    export.add_argument("model", metavar="MODEL.keras", help="saved Keras model")
+    export.add_argument("model", nargs="?", metavar="MODEL.keras", help="saved Keras model")
+    export.add_argument("--builder", metavar="PACKAGE.MODULE:FUNCTION", help="builds the model whose weights are given")
+    export.add_argument("--weights", metavar="FILE.weights.h5", help="saved weights, with --builder")
+    trust = "load Python code that the saved model carries (Keras safe mode off): only for files you made"
+    export.add_argument("--trust", action="store_true", help=trust)
     export.add_argument("-o", "--output", required=True, metavar="MODEL.onnx", help="file to write")
-    precision = "fixed-point type of the inputs, such as 'ap_ufixed<8,1>'; derived from the quantizers by default"
-    export.add_argument("--input-precision", metavar="TYPE", help=precision)
+    precision = (
+        "fixed-point type of the inputs, such as 'ap_ufixed<8,1>', or NAME=TYPE for one of several (repeatable); "
+        "derived from the quantizers by default"
+    )
+    export.add_argument("--input-precision", action="append", default=[], metavar="TYPE", help=precision)
 
     run = commands.add_parser("run", help="run an ONNX file in onnxruntime")
     run.set_defaults(run=_run)
