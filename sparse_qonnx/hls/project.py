@@ -20,7 +20,7 @@ from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.csim import Library, compile_library
 from sparse_qonnx.hls.folder import check_target_folder, project_files, write_project
 from sparse_qonnx.hls.lower import lower
-from sparse_qonnx.hls.report import read_reports
+from sparse_qonnx.hls.report import SynthesisReport, read_reports
 from sparse_qonnx.hls.tools import TOOLS, Tool, run_tool
 from sparse_qonnx.hls.typed import Tensor, TypedGraph
 from sparse_qonnx.passes.input_precision import state_input_precision
@@ -229,7 +229,7 @@ class HlsProject:
         steps: Sequence[str] = ("csim", "synth"),
         log: Callable[[str], None] | None = None,
         timeout: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> SynthesisReport:
         """Run the synthesis tool and read its reports.
 
         Args:
@@ -241,15 +241,16 @@ class HlsProject:
             ToolError: the tool is not installed, fails or takes too long.
         """
         run_tool(self.tool, self.folder, steps, log, timeout)
-        return self.report() if "synth" in steps else {}
+        return self.report() if "synth" in steps else SynthesisReport()
 
-    def report(self) -> dict[str, Any]:
-        """Figures of the synthesis reports, with hls4ml's key names.
+    def report(self) -> SynthesisReport:
+        """Figures of the synthesis reports, with hls4ml's key names; `.rows` for pandas, `.table` for a terminal.
 
         Raises:
             ToolError: there is no report yet.
         """
-        return read_reports(self.folder, self.graph.top)
+        layers = {layer.config_name: layer.node for layer in self.graph.layers}
+        return read_reports(self.folder, self.graph.top, layers)
 
 
 def _values(tensor: Tensor, stored: Array) -> Array:

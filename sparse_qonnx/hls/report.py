@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+
+from rich.table import Table
 
 from sparse_qonnx.errors import ToolError
 
@@ -18,6 +21,16 @@ _PERFORMANCE = {
     "IntervalMin": "PerformanceEstimates/SummaryOfOverallLatency/Interval-min",
     "IntervalMax": "PerformanceEstimates/SummaryOfOverallLatency/Interval-max",
 }
+_COSIM = ("RTL", "Status", "LatencyMin", "LatencyAvg", "LatencyMax", "IntervalMin", "IntervalAvg", "IntervalMax")
+_TABLE = (
+    ("WorstLatency", "latency"),
+    ("IntervalMax", "interval"),
+    ("LUT", "LUT"),
+    ("FF", "FF"),
+    ("DSP", "DSP"),
+    ("BRAM_18K", "BRAM 18K"),
+    ("URAM", "URAM"),
+)
 # Titles of Vivado's utilization reports: rows of the flat one, columns of the hierarchical one.
 _VIVADO_ROWS = {"CLB LUTs": "LUT", "Slice LUTs": "LUT", "CLB Registers": "FF", "Slice Registers": "FF", "DSPs": "DSP"}
 _VIVADO_COLUMNS = {"Total LUTs": "LUT", "FFs": "FF", "URAM": "URAM", "DSP Blocks": "DSP", "DSP48 Blocks": "DSP"}
@@ -104,23 +117,97 @@ def _hierarchical(rows: list[list[str]], header: list[str]) -> dict[str, Any]:
     return {**figures, "Modules": modules} if figures else {}
 
 
-def read_reports(folder: Path, top: str) -> dict[str, Any]:
-    """All reports of a project, those of parts by module name.
+def parse_cosim(path: Path) -> dict[str, Any]:
+    """Cycles measured by C/RTL co-simulation, from the one row of its report that was simulated.
+
+    Raises:
+        ToolError: the file is missing, or nothing was simulated.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ToolError(f"report {str(path)!r}", f"cannot be read: {error}", fix="run build() again") from error
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[0] in ("VHDL", "Verilog") and len(cells) >= len(_COSIM) and cells[1] != "NA":
+            return {key: _number(cell) for key, cell in zip(_COSIM, cells, strict=False)}
+    raise ToolError(f"report {str(path)!r}", "holds no simulated row", allowed="a report of cosim_design")
+
+
+class SynthesisReport(dict[str, Any]):
+    """All reports of a project: a dict with hls4ml's keys, rows for pandas, a table for a terminal.
+
+    `CSynthesisReport`, `VivadoSynthReport` and `CosimReport` are of the whole design, `Modules` holds the csynth report
+    of every part by its name, `Layers` the same by the name of the layer.
+    """
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a layer, and the whole design as `csynth` and `Vivado`: ready for `pandas.DataFrame`."""
+        whole = {"csynth": self.get("CSynthesisReport"), "Vivado": self.get("VivadoSynthReport")}
+        parts = [*self.get("Layers", {}).items(), *((k, v) for k, v in whole.items() if v)]
+        return [{"layer": name} | {key: figures.get(key) for key, _ in _TABLE} for name, figures in parts]
+
+    @property
+    def table(self) -> Table:
+        """For a terminal."""
+        table = Table(title="Synthesis")
+        table.add_column("layer", no_wrap=True)
+        for _, title in _TABLE:
+            table.add_column(title, justify="right")
+        for row in self.rows:
+            if row["layer"] in ("csynth", "Vivado"):
+                table.add_section()
+            table.add_row(row["layer"], *(_shown(row[key]) for key, _ in _TABLE))
+        return table
+
+    def __rich__(self) -> Table:
+        return self.table
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def read_reports(folder: Path, top: str, layers: Mapping[str, str] | None = None) -> SynthesisReport:
+    """All reports of a project.
+
+    Args:
+        folder: the project.
+        top: its top function.
+        layers: names of layers by the name of their configuration, which the names of their modules hold.
 
     Raises:
         ToolError: there is none.
     """
-    found: dict[str, Any] = {}
-    reports = folder / f"{top}_prj" / "solution1" / "syn" / "report"
-    for path in sorted(reports.glob("*_csynth.xml")):
+    found = SynthesisReport()
+    solution = folder / f"{top}_prj" / "solution1"
+    for path in sorted((solution / "syn" / "report").glob("*_csynth.xml")):
         module = path.name.removesuffix("_csynth.xml")
         if module == top:
             found["CSynthesisReport"] = parse_csynth(path)
-        else:
-            found.setdefault("Modules", {})[module] = parse_csynth(path)
-    vivado = folder / "vivado_synth.rpt"
-    if vivado.is_file():
-        found["VivadoSynthReport"] = parse_vivado(vivado)
+            continue
+        figures = parse_csynth(path)
+        found.setdefault("Modules", {})[module] = figures
+        layer = _layer_of(module, layers or {})
+        if layer is not None:
+            _keep_larger(found.setdefault("Layers", {}), layer, figures)
+    reports = {"VivadoSynthReport": (folder / "vivado_synth.rpt", parse_vivado)}
+    reports["CosimReport"] = (solution / "sim" / "report" / f"{top}_cosim.rpt", parse_cosim)
+    for key, (path, parse) in reports.items():
+        if path.is_file():
+            found[key] = parse(path)
     if not found:
         raise ToolError(f"project {str(folder)!r}", "holds no synthesis report yet", fix="run build() first")
     return found
+
+
+def _layer_of(module: str, layers: Mapping[str, str]) -> str | None:
+    matches = [name for name in layers if re.search(rf"(^|_){re.escape(name)}(_|$)", module)]
+    return layers[max(matches, key=len)] if matches else None
+
+
+def _keep_larger(layers: dict[str, Any], layer: str, figures: dict[str, Any]) -> None:
+    """A layer's loops are modules of their own inside the module of the layer: that one has the most of everything."""
+    if layer not in layers or layers[layer].get("LUT", 0) < figures.get("LUT", 0):
+        layers[layer] = figures

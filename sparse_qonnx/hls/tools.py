@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,9 +111,21 @@ def run_tool(
     environment = {**os.environ, "HLS_STEPS": " ".join(s for s in STEPS if s in steps)}
     lines: list[str] = []
     with subprocess.Popen(
-        tool.command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        tool.command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
     ) as process:
-        code = _follow(process, lines, log, timeout)
+        try:
+            code = _follow(process, lines, log, timeout)
+        except BaseException:
+            _stop(process)
+            raise
     if code != 0:
         tail = " | ".join(line for line in lines[-8:] if line)
         problem = f"took longer than {timeout} s" if code is None else f"ended with code {code}"
@@ -121,23 +136,29 @@ def _follow(
     process: subprocess.Popen[str], lines: list[str], log: Callable[[str], None] | None, timeout: float | None
 ) -> int | None:
     """Pass output on until the process ends; None when it had to be stopped."""
-    import threading
-
     stopped = threading.Event()
 
     def stop() -> None:
         stopped.set()
-        process.kill()
+        _stop(process)
 
     timer = threading.Timer(timeout, stop) if timeout is not None else None
     if timer is not None:
         timer.start()
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line.rstrip())
-        if log is not None:
-            log(lines[-1])
-    code = process.wait()
-    if timer is not None:
-        timer.cancel()
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if log is not None:
+                log(lines[-1])
+        code = process.wait()
+    finally:
+        if timer is not None:
+            timer.cancel()
     return None if stopped.is_set() else code
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """End a tool and what it started: the commands are scripts, and what hangs is a child of theirs."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
