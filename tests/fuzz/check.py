@@ -14,6 +14,7 @@ onnxruntime's ReduceMax keeps or drops NaN by its place, so what lies behind one
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
 from fuzz.recipe import Network, load
-from fuzz.refusals import explain, explain_hardware
+from fuzz.refusals import FLOATS, explain, explain_hardware
 from sparse_qonnx.errors import PrecisionError, SparseQonnxError, UnsupportedNodeError
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.graph import all_values, read_metadata
@@ -250,7 +251,7 @@ class _Case:
         if twice:
             raise MismatchError(f"names given twice: {twice}")
         known = all(name in self.types for name, _ in self.script["INPUTS"])
-        floats = any(f.startswith(("float head", "misuse: elementwise")) for f in self.script["FEATURES"])
+        floats = any(re.search(p, f) for p in (*FLOATS, "float head") for f in self.script["FEATURES"])
         for name in self.tensors:
             if known and not floats and self.grids.get(name) is None and not name.endswith("coords"):
                 raise MismatchError(f"tensor {name!r} is not proven although every input type is known")

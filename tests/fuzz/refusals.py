@@ -26,6 +26,9 @@ class Refusal:
     features: tuple[str, ...] = ()
 
 
+FLOATS = ("misuse: elementwise", "layer AveragePooling2D$", "layer MaxPooling2D$")
+"""Layers that tf2onnx converts to floating-point nodes: no exact counterpart, or windows that do not divide the image."""
+
 DOCUMENTED = (
     Refusal("more than 53 bits", PrecisionError, r"needs \d+ bits to be exact"),
     Refusal("weights wider than 24 bits", PrecisionError, r"weights .* need \d+ bits"),
@@ -41,6 +44,10 @@ DOCUMENTED = (
     Refusal("unstable softmax, no input quantizer", UnsupportedLayerError, r"enable_iq=False", ("layer QSoftmax",)),
     Refusal("large table", UnsupportedLayerError, r"table of 2\*\*", ("layer QSoftmax", "layer QUnaryFunctionLUT")),
     Refusal("tf2onnx is not installed", ToolError, r"tf2onnx", ("misuse: elementwise",)),
+    Refusal("behind a float layer", UnsupportedLayerError, r"floating-point results", (*FLOATS, "float head")),
+    Refusal(
+        "partial windows", UnsupportedLayerError, r"pool_size=", ("layer QAveragePooling2D", "layer QMaxPooling2D")
+    ),
     Refusal("reads filled pixels", UnsupportedLayerError, r"reads the inactive pixels", ("filled pixels",)),
     Refusal("budget rounds to 0", UnsupportedLayerError, r"the pixel budget"),
 )

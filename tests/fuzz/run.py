@@ -65,7 +65,7 @@ class Tally:
 
 
 def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: bool = True) -> Tally:
-    """Check `cases` networks of different structure; a failure, made as small as hypothesis can, is in the tally and ends the block."""
+    """Check `cases` networks of different structure; a failure, made smaller, is in the tally and ends the block."""
     from fuzz.check import check
 
     tally, give_up = Tally(), [float("inf")]
