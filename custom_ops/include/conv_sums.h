@@ -71,15 +71,16 @@ SPARSE_QONNX_INLINE void SumChannels(const ConvWeights<T>& weights, const Source
     std::memcpy(sums, &total, sizeof(total));
 }
 
-// One filter a group: what the channels of a group gave becomes its filter's sum.
+// One filter a group: what the channels of a group gave becomes its filter's sum. `sums` may be `products`: filters
+// come before the channels they are made of, so nothing is overwritten too early.
 template <typename T>
-SPARSE_QONNX_INLINE void AddUpGroups(const ConvWeights<T>& weights, T* sums) {
+SPARSE_QONNX_INLINE void AddUpGroups(const ConvWeights<T>& weights, const T* products, T* sums) {
     for (int64_t g = 0; g < weights.groups; ++g) {
-        T total = sums[g * weights.group_channels];
+        T total = products[g * weights.group_channels];
         for (int64_t c = 1; c < weights.group_channels; ++c) {
-            total += sums[g * weights.group_channels + c];
+            total += products[g * weights.group_channels + c];
         }
-        sums[g] = total;  // filters come before the channels they are made of, so nothing is overwritten too early
+        sums[g] = total;
     }
 }
 
@@ -92,7 +93,7 @@ SPARSE_QONNX_INLINE void SumHits(const ConvWeights<T>& weights, const Sources<T>
         for (int64_t lane = 0; lane < lanes; lane += Vector<T>::kWidth) {
             SumChannels(weights, sources, hits, count, lane, sums + lane);
         }
-        AddUpGroups(weights, sums);
+        AddUpGroups(weights, sums, sums);
         return;
     }
     for (int64_t g = 0; g < weights.groups; ++g) {
@@ -148,9 +149,10 @@ SPARSE_QONNX_INLINE void SumAllPairs(const ConvWeights<T>& weights, const Window
     using V = typename Vector<T>::Type;
     using Words = Vector<uint32_t>::Type;
     constexpr int kWidth = Vector<T>::kWidth, kParts = kLanes / kWidth;
-    V totals[2][kParts] = {};  // two chains of additions, so that one need not wait for the other
+    constexpr int kChains = 4;  // of additions, so that one need not wait for the other
+    V totals[kChains][kParts] = {};
     for (int64_t start = 0; start < count; start += kStep, features += kStep * kLanes) {
-        int32_t places[kStep];
+        uint32_t places[kStep];
         for (int s = 0; s < kStep; s += 4) {
             Words y, x;
             std::memcpy(&y, rows + start + s, sizeof(y));
@@ -168,13 +170,13 @@ SPARSE_QONNX_INLINE void SumAllPairs(const ConvWeights<T>& weights, const Window
                     V weight, value;
                     Load(w + c * kLanes + part * kWidth, &weight);
                     Load(x + part * kWidth, &value);
-                    totals[s % 2][part] += kChannels == 0 ? value * weight : x[c] * weight;
+                    totals[s % kChains][part] += kChannels == 0 ? value * weight : x[c] * weight;
                 }
             }
         }
     }
     for (int part = 0; part < kParts; ++part) {
-        const V total = totals[0][part] + totals[1][part];
+        const V total = (totals[0][part] + totals[1][part]) + (totals[2][part] + totals[3][part]);
         std::memcpy(sums + part * kWidth, &total, sizeof(total));
     }
 }

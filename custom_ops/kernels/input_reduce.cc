@@ -5,7 +5,9 @@
 // pixels are compared in blocks of 64, without a branch that depends on the data (a mispredicted branch a block would
 // cost more than the comparisons): first whether a block has a hit at all, then the bit masks of those that do, then
 // the hits out of the masks, in one loop.
-#include "block_mask.h"
+#include <algorithm>
+
+#include "block_scan.h"
 #include "parallel.h"
 #include "registry.h"
 
@@ -15,14 +17,24 @@ namespace {
 // Blocks looked at before their hits are taken out; bounds how far beyond the N-th hit the image is read.
 constexpr int kGroup = 64;
 
-// The processor's own prefetching ends with each page; images are read to the end, so the next page is always wanted.
-template <typename T>
-SPARSE_QONNX_INLINE void Prefetch(const T* values, int64_t count) {
-    const uintptr_t ahead = reinterpret_cast<uintptr_t>(values) + 4096;
-    for (uintptr_t byte = 0; byte < static_cast<uintptr_t>(count) * sizeof(T); byte += 64) {
-        __builtin_prefetch(reinterpret_cast<const void*>(ahead + byte));
+// Divides pixel numbers by the width of the image: by multiplication where that is exact, as it is for every p with
+// p * width <= 2^32. Divisions would take longer than everything else about a hit.
+class RowOf {
+  public:
+    SPARSE_QONNX_INLINE RowOf(int64_t pixels, int64_t width)
+        : width_(width),
+          inverse_(pixels <= kExact && width <= kExact ? ((uint64_t{1} << 32) + width - 1) / width : 0) {}
+
+    SPARSE_QONNX_INLINE int64_t operator()(int64_t pixel) const {
+        if (inverse_ == 0) return pixel / width_;
+        return static_cast<int64_t>((static_cast<uint64_t>(pixel) * inverse_) >> 32);
     }
-}
+
+  private:
+    static constexpr int64_t kExact = 1 << 16;
+    int64_t width_;
+    uint64_t inverse_;
+};
 
 template <typename T>
 class InputReduce {
@@ -60,11 +72,10 @@ class InputReduce {
         // Copies: a store to the outputs might change members, for all the compiler knows.
         const int64_t slots = slots_;
         const T threshold = threshold_;
+        const RowOf row_of(pixels, std::max<int64_t>(width, 1));
         int64_t found = 0;
         const auto keep = [&](int64_t pixel) SPARSE_QONNX_INLINE_LAMBDA {
-            // 32-bit division is several times faster, and an image has fewer pixels than that.
-            const bool small = pixels <= UINT32_MAX;
-            const int64_t row = small ? static_cast<uint32_t>(pixel) / static_cast<uint32_t>(width) : pixel / width;
+            const int64_t row = row_of(pixel);
             coords[2 * found] = row + 1;
             coords[2 * found + 1] = pixel - row * width + 1;
             for (int64_t c = 0; c < channels; ++c) {
@@ -77,15 +88,19 @@ class InputReduce {
             uint64_t masks[kGroup + 1];
             int64_t starts[kGroup + 1];
             int filled = 0;
-            const int64_t blocks = std::min<int64_t>((pixels - start) / kBlock, kGroup);
-            for (int64_t block = 0; block < blocks; ++block, start += kBlock) {
-                const T* first = image + start * channels;
-                Prefetch(first, kBlock * channels);
-                if (__builtin_expect(channels == 1 && !AnyAbove(first, threshold), 1)) continue;
-                starts[filled] = start;
-                masks[filled] = channels == 1 ? BlockMask(first, threshold) : BlockMask(first, channels, threshold);
+            const auto blocks = static_cast<int>(std::min<int64_t>((pixels - start) / kBlock, kGroup));
+            const T* first = image + start * channels;
+            // With several channels, values of the first one do not lie side by side.
+            uint64_t occupied =
+                channels == 1 ? OccupiedBlocks(first, blocks, threshold) : ~uint64_t{0} >> (64 - blocks);
+            for (; occupied != 0; occupied &= occupied - 1) {
+                const int64_t block = __builtin_ctzll(occupied);
+                const T* values = first + block * kBlock * channels;
+                starts[filled] = start + block * kBlock;
+                masks[filled] = channels == 1 ? BlockMask(values, threshold) : BlockMask(values, channels, threshold);
                 filled += masks[filled] != 0;
             }
+            start += blocks * kBlock;
             for (int block = 0; block < filled && found < slots;) {
                 keep(starts[block] + __builtin_ctzll(masks[block]));
                 masks[block] &= masks[block] - 1;

@@ -1,7 +1,10 @@
 // SparseConv (features[B, N, C], coords[B, N, 2], W[F, C/group, kh, kw], bias[F]?) -> features[B, N, F]: a convolution
 // with stride 1 and Keras's "same" padding whose output lives on the same pixels as its input. The bias of a filter is
 // added only where that filter's sum is not 0; empty slots give 0.
+#include <algorithm>
+#include <limits>
 #include <optional>
+#include <utility>
 
 #include "conv_sums.h"
 #include "epilogue.h"
@@ -60,9 +63,10 @@ class SparseConv {
             Worker worker(map, window_, weights, bias_values, filters);
             for (int64_t event = begin; event < end; ++event) {
                 T* result = out + event * map.slots * filters;
-                worker.Run(event, epilogue_.IsEmpty() ? result : worker.Scratch());
+                T* biased = epilogue_.IsEmpty() ? result : worker.Biased();
+                worker.Run(event, biased);
                 if (!epilogue_.IsEmpty()) {
-                    epilogue_.Apply(event, worker.Scratch(), map.slots, filters, map.Coords(event), result);
+                    epilogue_.Apply(event, biased, map.slots, filters, map.Coords(event), result);
                 }
             }
         });
@@ -103,106 +107,148 @@ class SparseConv {
                 static_cast<size_t>(std::max(map.channels, filters + weights.lanes) + ConvWeights<T>::kLanes));
             const size_t filled = slots + NearbyPixels<T>::kStep;
             nearby_ = {arena_.template Take<int32_t>(filled), arena_.template Take<int32_t>(filled), features_};
-            bias_ = arena_.template Take<T>(static_cast<size_t>(filters));
-            for (int64_t f = 0; f < filters; ++f) bias_[f] = bias == nullptr ? T(0) : bias[f];
-            scratch_ = arena_.template Take<T>(slots * static_cast<size_t>(filters));
+            const size_t size = slots * static_cast<size_t>(filters);
+            raw_ = arena_.template Take<T>(size + ConvWeights<T>::kLanes);
+            biased_ = arena_.template Take<T>(size);
+            bias_ = arena_.template Take<T>(size);
+            for (int64_t i = 0; i < map.slots * filters; ++i) bias_[i] = bias == nullptr ? T(0) : bias[i % filters];
         }
 
-        T* Scratch() { return scratch_; }  // as large as one event's result
+        T* Biased() { return biased_; }  // room for one event's result
 
         SPARSE_QONNX_INLINE void Run(int64_t event, T* out) {
-            Zero(out, map_.slots * filters_);
             Collect(event);
-            if (plain_ && source_count_ <= kAllPairs && RunAllPairs(out)) return;
+            if (!(plain_ && source_count_ <= kAllPairs && RunAllPairs())) RunHits();
+            // All slots at once, in whole vectors. A selection, not a branch: which sums are 0 cannot be predicted.
+            const T *raw = raw_, *bias = bias_;
+            const int64_t size = map_.slots * filters_;
+            for (int64_t i = 0; i < size; ++i) {
+                const T added = raw[i] + bias[i];
+                out[i] = raw[i] == 0 ? raw[i] : added;
+            }
+        }
+
+      private:
+        static constexpr int64_t kAllPairs = 24;  // up to this many sources, multiplying every pair is the fastest
+
+        SPARSE_QONNX_INLINE void RunHits() {
+            Zero(raw_, map_.slots * filters_);
             if (grid_.Enter(targets_, target_count_, source_pixels_, source_count_)) {
                 for (int64_t t = 0; t < target_count_; ++t) {
-                    Sum(targets_[t], hits_, grid_.Find(targets_[t], hits_), out);
+                    Sum(targets_[t], hits_, grid_.Find(targets_[t], hits_));
                 }
                 grid_.Leave(source_pixels_, source_count_);
                 return;
             }
             neighbours_.ForEach(targets_, target_count_, source_pixels_, source_count_,
                                 [&](const Pixel& target, const Hit* hits, int64_t count)
-                                    SPARSE_QONNX_INLINE_LAMBDA { Sum(target, hits, count, out); });
+                                    SPARSE_QONNX_INLINE_LAMBDA { Sum(target, hits, count); });
         }
 
-      private:
-        static constexpr int64_t kAllPairs = 24;  // up to this many sources, multiplying every pair is the fastest
-
-        SPARSE_QONNX_INLINE void Sum(const Pixel& target, const Hit* hits, int64_t count, T* out) {
+        SPARSE_QONNX_INLINE void Sum(const Pixel& target, const Hit* hits, int64_t count) {
             SumHits(weights_, {features_, stride_, source_count_}, hits, count, sums_);
-            Store(out + target.slot * filters_);
+            std::copy_n(sums_, filters_, raw_ + target.slot * filters_);
         }
 
-        // Lists the active slots, and among them those that contribute to any sum, with their features.
         SPARSE_QONNX_INLINE void Collect(int64_t event) {
+            switch (stride_ == 4 ? map_.channels : 0) {
+                case 1:
+                    return Collect<1>(event);
+                case 2:
+                    return Collect<2>(event);
+                case 3:
+                    return Collect<3>(event);
+                case 4:
+                    return Collect<4>(event);
+                default:
+                    return Collect<0>(event);
+            }
+        }
+
+        // Lists the active slots, and among them those that contribute to any sum, with their features. `kChannels` is
+        // their number, or 0 for any number.
+        template <int kChannels>
+        SPARSE_QONNX_INLINE void Collect(int64_t event) {
+            const int64_t channels = kChannels == 0 ? map_.channels : kChannels;
+            const int64_t stride = kChannels == 0 ? stride_ : 4;
             const T* features = map_.Features(event);
             const int64_t* coords = map_.Coords(event);
-            target_count_ = source_count_ = 0;
+            // Copies: a store to a list might change members, for all the compiler knows.
+            const NearbyPixels<T> nearby = nearby_;
+            Pixel *targets = targets_, *pixels = source_pixels_;
+            int64_t target_count = 0, source_count = 0;
+            const bool keep_all = !weights_.finite;
             uint64_t all_coords = 0;
-            T finite = 0;
-            for (int64_t slot = 0; slot < map_.slots; ++slot) {
+            bool finite = true;
+            for (int64_t slot = 0; slot < map_.slots; ++slot, features += channels) {
                 const int64_t row = coords[2 * slot], column = coords[2 * slot + 1];
                 if (!IsActive(row, column)) continue;
                 all_coords |= static_cast<uint64_t>(row) | static_cast<uint64_t>(column);
-                targets_[target_count_++] = {row, column, slot};
-                T* copy = features_ + source_count_ * stride_;
-                bool any = !weights_.finite;
-                for (int64_t c = 0; c < map_.channels; ++c) {
-                    const T value = features[slot * map_.channels + c];
-                    copy[c] = value;
-                    any |= value != 0;
-                    finite += value - value;  // 0, or NaN from the first value that is not finite
+                targets[target_count++] = {row, column, slot};
+                T* copy = nearby.features + source_count * stride;
+                bool any = keep_all;
+                for (int64_t c = 0; c < channels; ++c) {
+                    copy[c] = features[c];
+                    any |= !(features[c] == 0);
+                    finite &= Abs(features[c]) <= std::numeric_limits<T>::max();
                 }
-                for (int64_t c = map_.channels; c < stride_; ++c) copy[c] = 0;
-                source_pixels_[source_count_] = {row, column, source_count_};
-                nearby_.rows[source_count_] = static_cast<int32_t>(row);
-                nearby_.columns[source_count_] = static_cast<int32_t>(column);
-                source_count_ += any;
+                for (int64_t c = channels; c < stride; ++c) copy[c] = 0;
+                pixels[source_count] = {row, column, source_count};
+                nearby.rows[source_count] = static_cast<int32_t>(row);
+                nearby.columns[source_count] = static_cast<int32_t>(column);
+                source_count += any;
             }
-            plain_ = all_coords < uint64_t{NearbyPixels<T>::kLimit} && finite == 0 && weights_.finite;
+            target_count_ = target_count;
+            source_count_ = source_count;
+            plain_ = all_coords < uint64_t{NearbyPixels<T>::kLimit} && finite && weights_.finite;
         }
 
         // Small vectors and few pixels; false where there is no such loop for these weights.
-        SPARSE_QONNX_INLINE bool RunAllPairs(T* out) {
+        SPARSE_QONNX_INLINE bool RunAllPairs() {
             if (window_.row_dilation != 1 || window_.column_dilation != 1 || weights_.lanes > 4 || stride_ > 4) {
                 return false;
             }
             if ((window_.Taps() + 1) * weights_.tap_size >= NearbyPixels<T>::kLimit) return false;
             nearby_.FillUp(source_count_);
-            if (weights_.per_channel) return ForAllPairs<0>(out);
+            if (weights_.per_channel) return ForAllPairs<0>();
             if (weights_.groups != 1) return false;
             switch (weights_.group_channels) {
                 case 1:
-                    return ForAllPairs<1>(out);
+                    return ForAllPairs<1>();
                 case 2:
-                    return ForAllPairs<2>(out);
+                    return ForAllPairs<2>();
                 case 3:
-                    return ForAllPairs<3>(out);
+                    return ForAllPairs<3>();
                 case 4:
-                    return ForAllPairs<4>(out);
+                    return ForAllPairs<4>();
                 default:
                     return false;
             }
         }
 
+        // Slots come in their order, so that what a whole vector writes too much is written over by the next one.
         template <int kChannels>
-        SPARSE_QONNX_INLINE bool ForAllPairs(T* out) {
+        SPARSE_QONNX_INLINE bool ForAllPairs() {
+            constexpr int kLanes = NearbyPixels<T>::kLanes;
+            int64_t next = 0;
             for (int64_t t = 0; t < target_count_; ++t) {
                 const Pixel& target = targets_[t];
+                T sums[kLanes];
                 SumAllPairs<kChannels>(weights_, window_, nearby_, source_count_, static_cast<int32_t>(target.row),
-                                       static_cast<int32_t>(target.column), sums_);
-                if (kChannels == 0) AddUpGroups(weights_, sums_);
-                Store(out + target.slot * filters_);
+                                       static_cast<int32_t>(target.column), sums);
+                Zero(raw_ + next * filters_, (target.slot - next) * filters_);
+                T* raw = raw_ + target.slot * filters_;
+                if (kChannels != 0) {
+                    std::memcpy(raw, sums, sizeof(sums));
+                } else if (weights_.groups == 1) {
+                    *raw = (sums[0] + sums[1]) + (sums[2] + sums[3]);  // what the lanes are filled up with is 0
+                } else {
+                    AddUpGroups(weights_, sums, raw);
+                }
+                next = target.slot + 1;
             }
+            Zero(raw_ + next * filters_, (map_.slots - next) * filters_);
             return true;
-        }
-
-        // A selection, not a branch: which sums are 0 cannot be predicted.
-        SPARSE_QONNX_INLINE void Store(T* out) const {
-            for (int64_t f = 0; f < filters_; ++f) {
-                out[f] = sums_[f] + (sums_[f] != 0 ? bias_[f] : T(0));
-            }
         }
 
         const SparseMap<T>& map_;
@@ -218,7 +264,8 @@ class SparseConv {
         Pixel* source_pixels_;
         T* features_;
         T* sums_;
-        T* scratch_;
+        T* raw_;     // sums of an event, before the bias
+        T* biased_;  // and after it, where more follows
         NearbyPixels<T> nearby_{};
         int64_t target_count_ = 0, source_count_ = 0;
         bool plain_ = false;
