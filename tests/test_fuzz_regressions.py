@@ -89,3 +89,21 @@ def test_wrap_sm_without_a_sign_is_no_standard_quant() -> None:
     want = quantize(x, np.array(0), np.array(2), np.array(1), RoundingMode.RND_CONV, OverflowMode.WRAP_SM)
     assert want.min() < 0
     assert run_tensors(model, {"x": x})["norm"].tolist() == want.tolist()
+
+
+@pytest.mark.keras
+@pytest.mark.xfail(strict=True, reason="the float64 copy of a QBatchNormDense multiplies float64 by float32")
+def test_batch_normalized_dense_layers_have_a_reference_in_float64() -> None:
+    keras = pytest.importorskip("keras")
+    layers = pytest.importorskip("sparsepixels.layers")
+    from hgq.layers import QBatchNormDense
+
+    from sparse_qonnx.export.freeze import reference_outputs
+
+    image = keras.Input((2, 2, 1))
+    x, _ = layers.InputReduce(2, 0.0)(image)
+    x = keras.layers.Flatten()(x)
+    model = keras.Model(image, QBatchNormDense(2, name="dense")(x))
+    wide = reference_outputs(model, np.ones((1, 2, 2, 1), np.float32), ["dense"], float64=True)["dense"]
+    narrow = reference_outputs(model, np.ones((1, 2, 2, 1), np.float32), ["dense"])["dense"]
+    assert np.array_equal(wide, narrow)

@@ -27,7 +27,7 @@ class Refusal:
 
 
 FLOATS = ("misuse: elementwise", "layer AveragePooling2D$", "layer MaxPooling2D$")
-"""Layers that tf2onnx converts to floating-point nodes: no exact counterpart, or windows that do not divide the image."""
+"""Layers that tf2onnx converts to floating-point nodes: no exact counterpart, or windows that do not divide."""
 
 DOCUMENTED = (
     Refusal("more than 53 bits", PrecisionError, r"needs \d+ bits to be exact"),

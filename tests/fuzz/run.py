@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a script: `fuzz` lies beside this folder's name, not in it
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 # Before anything imports TensorFlow: quiet, on the CPU, one thread a process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,7 +29,6 @@ import re
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
