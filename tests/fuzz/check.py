@@ -170,11 +170,14 @@ class _Case:
         stock = run_tensors(self.proto, events, tensors, kernels=Kernels.FUNCTION)
         self._agree(f"NumPy, {what}", stock, run_reference(self.proto, events, tensors))
         self._agree(f"qonnx, {what}", stock, run_qonnx(self.proto, events, tensors))
-        if what == "events":  # asked for nothing but its outputs, onnxruntime fuses nodes
-            self._agree("onnxruntime, outputs only", stock, run_tensors(self.proto, events, kernels=Kernels.FUNCTION))
+        ways = [Kernels.FUNCTION, *([Kernels.NATIVE] if has_native() else [])]
         if has_native():
             self._agree(f"native, {what}", stock, run_tensors(self.proto, events, tensors, kernels=Kernels.NATIVE))
             self.result.notes.add("native kernels")
+        if what == "events":  # asked for nothing but its outputs, a session fuses nodes
+            for kernels in ways:
+                found = run_tensors(self.proto, events, kernels=kernels)
+                self._agree(f"{kernels.value} kernels, outputs only", stock, found)
         return stock
 
     def _compare_keras(self, events: Tensors, stock: Tensors, independent_only: bool = False) -> None:
