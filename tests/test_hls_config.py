@@ -112,12 +112,14 @@ def test_a_written_configuration_is_complete_and_reads_back(small_model: Path, t
     )
     layers = {layer.node for layer in to_hls(small_model, tmp_path / "a").graph.layers if layer.op_type != "fork"}
     assert set(given["layers"]) == layers
-    # Everything that is commented out can be uncommented as it is.
+    # Each line that is commented out can be uncommented as it is.
     lines = [line.replace("    # ", "    ", 1) if line.startswith("    # ") else line for line in text.splitlines()]
     path.write_text("\n".join(lines))
     options = read_config(path)["layers"]
     assert options["softmax"]["implementation"] == "table" and options["dense"]["precision"].startswith("ap_fixed<")
-    to_hls(small_model, tmp_path / "b", config=read_config(path))
+    for layer, chosen in options.items():
+        for key, value in chosen.items():
+            to_hls(small_model, tmp_path / "b", config={"layers": {layer: {key: value}}}, force=True)
 
 
 def test_what_was_chosen_is_written(small_model: Path, tmp_path: Path) -> None:
@@ -142,3 +144,47 @@ def test_files_that_are_no_configuration(text: str, message: str, tmp_path: Path
     (tmp_path / "hls.yml").write_text(text)
     with pytest.raises(ConfigurationError, match=message):
         HlsConfig.read(read_config(tmp_path / "hls.yml"))
+
+
+JUNK: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    3.5,
+    float("nan"),
+    float("inf"),
+    10**30,
+    "",
+    "x\n",
+    "a;b",
+    "ü",
+    [],
+    {},
+    {"a": 1},
+    b"x",
+]
+
+
+def refusal(config: dict[str, Any], model: Path, folder: Path) -> str | None:
+    """Why a configuration is refused, None where it is not; any other error is one."""
+    try:
+        to_hls(model, folder, config=config)
+    except SparseQonnxError as error:
+        return "left a folder behind\n" if folder.exists() else str(error)
+    return None
+
+
+@pytest.mark.parametrize("key", [*OPTIONS, "layers"])
+def test_junk_is_refused_or_works_but_never_breaks(key: str, small_model: Path, tmp_path: Path) -> None:
+    for n, value in enumerate(JUNK):
+        message = refusal({key: value}, small_model, tmp_path / str(n))
+        assert message is None or message.isprintable(), value
+
+
+@pytest.mark.parametrize("key", LAYER_OPTIONS)
+@pytest.mark.parametrize("layer", ["conv.linear", "dense", "softmax", "reduce"])
+def test_junk_of_a_layer(key: str, layer: str, small_model: Path, tmp_path: Path) -> None:
+    for n, value in enumerate(JUNK):
+        message = refusal({"layers": {layer: {key: value}}}, small_model, tmp_path / str(n))
+        assert message is None or (layer in message and key in message), value
