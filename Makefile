@@ -15,12 +15,13 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test lint format fuzz properties bench wheel supported clean
+.PHONY: help install demo test lint format fuzz properties bench sanitize wheel supported clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
 	@echo "make test    all tests              make lint    style and types     make format  apply the style"
 	@echo "make fuzz    random networks        make bench   measurements        make clean   remove what was built"
+	@echo "make sanitize  tests of the native kernels under ASan and UBSan"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -61,7 +62,11 @@ properties: $(STAMP)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest -n $(JOBS) --dist loadgroup -m hypothesis $(PYTEST_FLAGS)
 
 bench: $(STAMP)
-	@set -e; for script in $(wildcard bench/*.py); do echo "== $$script"; $(BIN)/python $$script; done
+	$(BIN)/python bench/run.py $(BENCH_FLAGS)
+
+# The tests of the native kernels under AddressSanitizer and UndefinedBehaviorSanitizer.
+sanitize: $(STAMP)
+	PYTHON=$(BIN)/python custom_ops/sanitize.sh build/sanitize $(PYTEST_FLAGS)
 
 # The tables of what is supported: README.md from the registries, docs/layers.md from one model a row.
 supported: $(STAMP)

@@ -17,4 +17,5 @@ LD_PRELOAD="$("$compiler" -print-file-name=libasan.so) $("$compiler" -print-file
     ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     SPARSE_QONNX_LIBRARY="$(realpath "$build")/libsparse_qonnx_ops.so" \
-    "${PYTHON:-python}" -m pytest --capture=sys tests/test_native_kernels.py tests/test_native_safety.py "$@"
+    "${PYTHON:-python}" -m pytest --capture=sys tests/test_native_kernels.py tests/test_native_safety.py \
+    tests/test_native_fusion.py "$@"
