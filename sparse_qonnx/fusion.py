@@ -55,6 +55,13 @@ def fuse(model: ModelProto) -> ModelProto:
     return graph.build()
 
 
+def fold_constants(model: ModelProto) -> ModelProto:
+    """A copy in which weights behind a `Quant` or a `Cast` are constants."""
+    graph = _Graph(model)
+    _fold_constants(graph)
+    return graph.build()
+
+
 class _Graph:
     """Nodes in topological order, with who reads what."""
 

@@ -111,7 +111,9 @@ class SparseConv {
             raw_ = arena_.template Take<T>(size + ConvWeights<T>::kLanes);
             biased_ = arena_.template Take<T>(size);
             bias_ = arena_.template Take<T>(size);
-            for (int64_t i = 0; i < map.slots * filters; ++i) bias_[i] = bias == nullptr ? T(0) : bias[i % filters];
+            for (int64_t slot = 0; slot < map.slots; ++slot) {
+                for (int64_t f = 0; f < filters; ++f) bias_[slot * filters + f] = bias == nullptr ? T(0) : bias[f];
+            }
         }
 
         T* Biased() { return biased_; }  // room for one event's result
