@@ -92,7 +92,6 @@ def test_wrap_sm_without_a_sign_is_no_standard_quant() -> None:
 
 
 @pytest.mark.keras
-@pytest.mark.xfail(strict=True, reason="the float64 copy of a QBatchNormDense multiplies float64 by float32")
 def test_batch_normalized_dense_layers_have_a_reference_in_float64() -> None:
     keras = pytest.importorskip("keras")
     layers = pytest.importorskip("sparsepixels.layers")

@@ -129,7 +129,7 @@ def _share_weights(layer: Any, copy: Any) -> None:
             target.call = _table_call(source, target)
         for name in _FUSED:
             if hasattr(source, name):
-                setattr(target, name, _borrowed(getattr(source, name)))
+                setattr(target, name, _borrowed(source, name))
         for name in ("_kq", "_bq"):
             if getattr(source, name, None) is not None:
                 getattr(target, name).call = _through(getattr(source, name))
@@ -174,13 +174,14 @@ def _through(layer: Any, function: Callable[[Any], Any] | None = None) -> Callab
     return call
 
 
-def _borrowed(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method of another layer that gives weights, its results cast."""
+def _borrowed(layer: Any, name: str) -> Callable[..., Any]:
+    """A method of another layer that makes weights of statistics, in that layer's floating-point type."""
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*statistics: Any) -> Any:
         import keras
 
-        return tuple(keras.ops.cast(part, "float64") for part in method(*args, **kwargs))
+        narrow = (keras.ops.cast(part, layer.compute_dtype) for part in statistics)
+        return tuple(keras.ops.cast(part, "float64") for part in getattr(layer, name)(*narrow))
 
     return call
 
