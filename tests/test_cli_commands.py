@@ -98,6 +98,15 @@ def test_write_config(tmp_path: Path, small_model: Path) -> None:
     assert cli.main_hls([str(small_model), "--config", str(path)]) == 2, "nowhere to write to"
 
 
+@pytest.mark.csim
+def test_census(tmp_path: Path, small_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main_hls([str(small_model), "-o", str(tmp_path / "firmware"), "--census"]) == 0
+    out = capsys.readouterr().out
+    assert "multipliers" in out
+    assert "conv" in out
+    assert "total" in out
+
+
 @pytest.mark.parametrize("command", [cli.main, cli.main_hls])
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version(command: object, argument: str, capsys: pytest.CaptureFixture[str]) -> None:

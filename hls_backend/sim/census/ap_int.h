@@ -12,7 +12,7 @@ class ap_int : public sparse_qonnx::census::number<W, W, true> {
   public:
     ap_int() {}
     template <class T>
-    ap_int(const T& value) : base(value) {}
+    ap_int(const T value) : base(value) {}
 };
 
 template <int W>
@@ -22,7 +22,7 @@ class ap_uint : public sparse_qonnx::census::number<W, W, false> {
   public:
     ap_uint() {}
     template <class T>
-    ap_uint(const T& value) : base(value) {}
+    ap_uint(const T value) : base(value) {}
 };
 
 #endif  // SPARSE_QONNX_SIM_CENSUS_AP_INT_H_

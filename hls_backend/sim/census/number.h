@@ -95,8 +95,9 @@ struct plain<bit> {
     static interval range(const bit& value) { return value.range(); }
 };
 
+// By value here and wherever a plain number can stand: static members of a configuration have no address.
 template <class T>
-typename std::enable_if<plain<T>::is_plain, interval>::type range_of(const T& value) {
+typename std::enable_if<plain<T>::is_plain, interval>::type range_of(const T value) {
     return plain<T>::range(value);
 }
 template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O>
@@ -125,7 +126,7 @@ class number {
         set(other.range());
     }
     template <class T>
-    number(const T& value, typename std::enable_if<plain<T>::is_plain>::type* = nullptr) {
+    number(const T value, typename std::enable_if<plain<T>::is_plain>::type* = nullptr) {
         convert(plain<T>::range(value), 0);
     }
     number(const double value) {

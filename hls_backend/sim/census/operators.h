@@ -3,7 +3,8 @@
 
 #include "number.h"
 
-// The operators of ap_int and ap_fixed on numbers of the census, with the widths that those have.
+// The operators of ap_int and ap_fixed on numbers of the census, with the widths that those have. Plain numbers come by
+// value, as they do there: a static constant of a configuration has no address.
 namespace sparse_qonnx {
 namespace census {
 
@@ -123,12 +124,12 @@ struct if_plain
 
 #define SPARSE_QONNX_WITH_PLAIN(OPERATOR)                               \
     template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O, class T>  \
-    auto operator OPERATOR(const number<W, I, S, Q, O>& a, const T& b)  \
+    auto operator OPERATOR(const number<W, I, S, Q, O>& a, const T b)   \
         ->decltype(a OPERATOR typename if_plain<T>::type::number_t()) { \
         return a OPERATOR typename if_plain<T>::type::number_t(b);      \
     }                                                                   \
     template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O, class T>  \
-    auto operator OPERATOR(const T& a, const number<W, I, S, Q, O>& b)  \
+    auto operator OPERATOR(const T a, const number<W, I, S, Q, O>& b)   \
         ->decltype(typename if_plain<T>::type::number_t() OPERATOR b) { \
         return typename if_plain<T>::type::number_t(a) OPERATOR b;      \
     }
@@ -164,11 +165,11 @@ number<W, I, S> shift(const number<W, I, S, Q, O>& x, const interval& left, cons
     return moved;
 }
 
-#define SPARSE_QONNX_SHIFT(OPERATOR, SIGN)                                                 \
-    template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O, class T>                     \
-    number<W, I, S> operator OPERATOR(const number<W, I, S, Q, O>& x, const T& distance) { \
-        const interval n = range_of(distance);                                             \
-        return shift(x, SIGN > 0 ? n : interval(-n.hi, -n.lo), !n.is_constant());          \
+#define SPARSE_QONNX_SHIFT(OPERATOR, SIGN)                                                \
+    template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O, class T>                    \
+    number<W, I, S> operator OPERATOR(const number<W, I, S, Q, O>& x, const T distance) { \
+        const interval n = range_of(distance);                                            \
+        return shift(x, SIGN > 0 ? n : interval(-n.hi, -n.lo), !n.is_constant());         \
     }
 
 SPARSE_QONNX_SHIFT(<<, 1)
@@ -191,10 +192,10 @@ bit operator!(const number<W, I, S, Q, O>& x) {
     return x == 0;
 }
 
-#define SPARSE_QONNX_ASSIGNING(OPERATOR)                                                       \
-    template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O, class T>                         \
-    number<W, I, S, Q, O>& operator OPERATOR## = (number<W, I, S, Q, O> & x, const T& other) { \
-        return x = number<W, I, S, Q, O>(x OPERATOR other);                                    \
+#define SPARSE_QONNX_ASSIGNING(OPERATOR)                                                      \
+    template <int W, int I, bool S, ap_q_mode Q, ap_o_mode O, class T>                        \
+    number<W, I, S, Q, O>& operator OPERATOR## = (number<W, I, S, Q, O> & x, const T other) { \
+        return x = number<W, I, S, Q, O>(x OPERATOR other);                                   \
     }
 
 SPARSE_QONNX_ASSIGNING(+)
