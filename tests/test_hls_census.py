@@ -168,3 +168,19 @@ def test_rows_for_people_and_programs(tmp_path: Path) -> None:
     assert len({tuple(r) for r in rows}) == 1, "every row has the same columns"
     assert census.to_dict()["operations"]["d"][-1]["kind"] == "multiply_constant"
     assert census.table.row_count == 2
+
+
+def test_the_schedule_is_what_the_loops_ask_for(small_model: Path, tmp_path: Path) -> None:
+    """Trip counts come from the kernels' own loops here, and from the configuration in the schedule: they agree."""
+    for design in ("balanced", "published"):
+        census = to_hls(small_model, tmp_path / design, config={"design": design}).census()
+        for layer in census.layers:
+            assert (layer.cycles > 1) == (layer.interval > 1), layer
+            assert layer.cycles <= max(layer.interval, layer.cycles and 1) <= layer.cycles + 12, layer
+        assert census.interval == max(layer.interval for layer in census.layers) <= census.latency
+
+
+def test_counts_do_not_depend_on_who_counts(small_model: Path, tmp_path: Path) -> None:
+    project = to_hls(small_model, tmp_path / "firmware")
+    assert project.census() == project.census()
+    assert all(row["headline_bits"] >= 0 for row in project.census().rows)

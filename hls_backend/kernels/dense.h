@@ -57,7 +57,7 @@ void dense(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs], out_T result[
 
 // Some inputs per cycle, each with its row of weights from a ROM: reuse_factor cycles for a row of data, and
 // ceil(n_inputs / reuse_factor) * n_outputs multipliers.
-// CONFIG_T adds inputs_per_cycle = ceil(n_inputs / reuse_factor) and weights_in_bram: block RAM instead of LUTs.
+// CONFIG_T adds inputs_per_cycle = ceil(n_inputs / reuse_factor).
 template <class in_T, class out_T, typename CONFIG_T, class weight_T, class bias_T>
 void dense_reuse(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs],
                  out_T result[CONFIG_T::n_rows * CONFIG_T::n_outputs],

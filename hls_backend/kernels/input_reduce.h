@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/blocks.h"
+#include "common/divide.h"
 #include "common/number.h"
 #include "common/select.h"
 
@@ -137,25 +138,21 @@ void add_up_before(count_T counts[N]) {
     }
 }
 
-// Some pixels of a chunk, or what is compacted of them: values, 1-based column and row within the chunk.
-template <unsigned N, class out_T, class coord_T, typename CONFIG_T>
+// Pixels of a chunk: their values, and the number of pixels of the chunk before each, less those before it in the list.
+template <unsigned N, class out_T, class place_T, typename CONFIG_T>
 struct pixel_list {
     out_T values[N * CONFIG_T::n_channels];
-    coord_T columns[N];
-    ap_uint<bits_for<chunk_shape<CONFIG_T>::rows - 1>::value> rows[N];
+    place_T places[N];
     bit_t is_kept[N];
 
-    // Entry `to` becomes entry `from` of the other list where `condition` holds.
-    template <unsigned M>
-    void take(const bit_t condition, const unsigned to, const pixel_list<M, out_T, coord_T, CONFIG_T>& other,
-              const unsigned from) {
+    // Entry `to` becomes entry `from` where `condition` holds.
+    void move(const bit_t condition, const unsigned to, const unsigned from) {
 #pragma HLS INLINE
-        columns[to] = select(condition, other.columns[from], columns[to]);
-        if (chunk_shape<CONFIG_T>::rows > 1) rows[to] = select(condition, other.rows[from], rows[to]);
+        places[to] = select(condition, places[from], places[to]);
         for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
 #pragma HLS UNROLL
-            const out_T value = other.values[from * CONFIG_T::n_channels + c];
-            values[to * CONFIG_T::n_channels + c] = select(condition, value, values[to * CONFIG_T::n_channels + c]);
+            values[to * CONFIG_T::n_channels + c] =
+                select(condition, values[from * CONFIG_T::n_channels + c], values[to * CONFIG_T::n_channels + c]);
         }
     }
 };
@@ -176,7 +173,7 @@ void input_reduce_chunk(const in_T image[CONFIG_T::height * CONFIG_T::width * CO
     static const unsigned n_pixels = chunk::pixels, n_channels = CONFIG_T::n_channels, n_slots = CONFIG_T::n_slots;
     static const unsigned n_steps = chunk::row_steps * chunk::column_steps;
     static const unsigned reach = 1 << levels_for<n_pixels>::value;  // compacting moves by less
-    typedef ap_uint<bits_for<n_pixels>::value> before_t;
+    typedef ap_uint<bits_for<n_pixels>::value> place_t;
 #pragma HLS ARRAY_PARTITION variable = features complete
 #pragma HLS ARRAY_PARTITION variable = coords complete
     clear_slots<out_T, coord_T, CONFIG_T>(features, coords);
@@ -196,13 +193,10 @@ void input_reduce_chunk(const in_T image[CONFIG_T::height * CONFIG_T::width * CO
         const unsigned top = step / chunk::column_steps * chunk::rows;
         const unsigned left = step % chunk::column_steps * chunk::columns;
         const ap_uint<bits_for<n_steps - 1>::value> at = varying<n_steps>(step);
-        pixel_list<n_pixels, out_T, coord_T, CONFIG_T> pixels;
+        pixel_list<n_pixels, out_T, place_t, CONFIG_T> pixels;
 #pragma HLS ARRAY_PARTITION variable = pixels.values complete
-#pragma HLS ARRAY_PARTITION variable = pixels.columns complete
-#pragma HLS ARRAY_PARTITION variable = pixels.rows complete
+#pragma HLS ARRAY_PARTITION variable = pixels.places complete
 #pragma HLS ARRAY_PARTITION variable = pixels.is_kept complete
-        before_t before[n_pixels];
-#pragma HLS ARRAY_PARTITION variable = before complete
         for (unsigned i = 0; i < n_pixels; i++) {
 #pragma HLS UNROLL
             const unsigned y = i / chunk::columns, x = i % chunk::columns;
@@ -215,42 +209,45 @@ void input_reduce_chunk(const in_T image[CONFIG_T::height * CONFIG_T::width * CO
             if (chunk::is_padded && (top + y >= CONFIG_T::height || left + x >= CONFIG_T::width)) {
                 pixels.is_kept[i] = false;
             }
-            pixels.columns[i] = x + 1;
-            pixels.rows[i] = y;
-            before[i] = select<before_t>(pixels.is_kept[i], 0, 1);
+            pixels.places[i] = select<place_t>(pixels.is_kept[i], 0, 1);
         }
         SPARSE_QONNX_SKIP_IDLE(std::find(pixels.is_kept, pixels.is_kept + n_pixels, true) == pixels.is_kept + n_pixels);
-        add_up_before<n_pixels, before_t>(before);
-        const before_t n_kept = before_t(n_pixels) - before[n_pixels - 1];
+        // How many pixels before each are not kept: by how much it moves forward, and, added to where it then is, where
+        // in the chunk it came from.
+        add_up_before<n_pixels, place_t>(pixels.places);
+        const place_t n_kept = place_t(n_pixels) - pixels.places[n_pixels - 1];
 
         for (unsigned shift = 0; (1u << shift) < n_pixels; shift++) {
 #pragma HLS UNROLL
             const unsigned distance = 1 << shift;
-            for (unsigned i = 0; i + distance < n_pixels; i++) {
+            for (unsigned i = 0; i < n_pixels; i++) {
 #pragma HLS UNROLL
                 // Further back than the shifts to come can reach, nothing is of use.
                 if (i >= n_slots + reach - 2 * distance) continue;
-                const bit_t moves_in = pixels.is_kept[i + distance] && bit_at(before[i + distance], shift);
-                const bit_t stays = pixels.is_kept[i] && !bit_at(before[i], shift);
-                pixels.take(moves_in, i, pixels, i + distance);
-                before[i] = select(moves_in, before[i + distance], before[i]);
-                pixels.is_kept[i] = moves_in || stays;
-            }
-            for (unsigned i = n_pixels - distance; i < n_pixels; i++) {
-#pragma HLS UNROLL
-                pixels.is_kept[i] = pixels.is_kept[i] && !bit_at(before[i], shift);
+                const bit_t stays = pixels.is_kept[i] && !bit_at(pixels.places[i], shift);
+                if (i + distance < n_pixels) {
+                    const bit_t moves_in = pixels.is_kept[i + distance] && bit_at(pixels.places[i + distance], shift);
+                    pixels.move(moves_in, i, i + distance);
+                    pixels.is_kept[i] = moves_in || stays;
+                } else {
+                    pixels.is_kept[i] = stays;
+                }
             }
         }
 
-        pixel_list<n_slots, out_T, coord_T, CONFIG_T> placed;
+        pixel_list<n_slots, out_T, place_t, CONFIG_T> placed;
 #pragma HLS ARRAY_PARTITION variable = placed.values complete
-#pragma HLS ARRAY_PARTITION variable = placed.columns complete
-#pragma HLS ARRAY_PARTITION variable = placed.rows complete
+#pragma HLS ARRAY_PARTITION variable = placed.places complete
 #pragma HLS ARRAY_PARTITION variable = placed.is_kept complete
         for (unsigned slot = 0; slot < n_slots; slot++) {
 #pragma HLS UNROLL
-            placed.take(true, slot, pixels, slot < n_pixels ? slot : 0);
-            placed.is_kept[slot] = slot < n_pixels ? pixels.is_kept[slot] : bit_t(false);
+            const unsigned from = slot < n_pixels ? slot : 0;
+            placed.is_kept[slot] = slot < n_pixels ? pixels.is_kept[from] : bit_t(false);
+            placed.places[slot] = pixels.places[from] + place_t(from);
+            for (unsigned c = 0; c < n_channels; c++) {
+#pragma HLS UNROLL
+                placed.values[slot * n_channels + c] = pixels.values[from * n_channels + c];
+            }
         }
         for (unsigned shift = 0; (1u << shift) <= n_slots; shift++) {
 #pragma HLS UNROLL
@@ -258,19 +255,22 @@ void input_reduce_chunk(const in_T image[CONFIG_T::height * CONFIG_T::width * CO
             const bit_t moves = bit_at(n_found, shift);
             for (unsigned slot = n_slots; slot-- > 0;) {
 #pragma HLS UNROLL
-                if (slot >= distance) placed.take(moves, slot, placed, slot - distance);
+                if (slot >= distance) placed.move(moves, slot, slot - distance);
                 const bit_t is_kept = slot >= distance ? placed.is_kept[slot - distance] : bit_t(false);
                 placed.is_kept[slot] = (moves && is_kept) || (!moves && placed.is_kept[slot]);
             }
         }
 
+        const coord_T first_row =
+            coord_T(varying<chunk::row_steps>(step / chunk::column_steps) * unsigned(chunk::rows));
+        const coord_T first_column =
+            coord_T(varying<chunk::column_steps>(step % chunk::column_steps) * unsigned(chunk::columns));
         for (unsigned slot = 0; slot < n_slots; slot++) {
 #pragma HLS UNROLL
-            const coord_T row = coord_T(varying<chunk::row_steps>(step / chunk::column_steps) * unsigned(chunk::rows)) +
-                                (chunk::rows > 1 ? coord_T(placed.rows[slot]) : coord_T(0)) + coord_T(1);
-            const coord_T column =
-                coord_T(varying<chunk::column_steps>(step % chunk::column_steps) * unsigned(chunk::columns)) +
-                placed.columns[slot];
+            const place_t place = placed.places[slot];
+            const place_t y = chunk::rows > 1 ? divide_by<chunk::columns>(place) : place_t(0);
+            const place_t x = chunk::rows > 1 ? place_t(place - y * place_t(unsigned(chunk::columns))) : place;
+            const coord_T row = first_row + coord_T(y) + coord_T(1), column = first_column + coord_T(x) + coord_T(1);
             coords[2 * slot] = select(placed.is_kept[slot], row, coords[2 * slot]);
             coords[2 * slot + 1] = select(placed.is_kept[slot], column, coords[2 * slot + 1]);
             for (unsigned c = 0; c < n_channels; c++) {

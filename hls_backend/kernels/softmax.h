@@ -46,10 +46,10 @@ void softmax(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_columns],
         for (unsigned i = 0; i < CONFIG_T::n_columns; i++) {
 #pragma HLS UNROLL
             const distance_t distance = ap_int<width>(to_raw(largest)) - ap_int<width>(to_raw(values[i]));
-            const distance_t half = (distance_t(1) << CONFIG_T::drop_bits) >> 1;
-            const distance_t nearest = (distance + half) >> CONFIG_T::drop_bits;
+            const distance_t half = (distance_t(1) << unsigned(CONFIG_T::drop_bits)) >> 1;
+            const distance_t nearest = (distance + half) >> unsigned(CONFIG_T::drop_bits);
             const ap_uint<CONFIG_T::fine_bits + 1> fine = nearest & distance_t((1u << CONFIG_T::fine_bits) - 1);
-            const distance_t coarse = nearest >> CONFIG_T::fine_bits;
+            const distance_t coarse = nearest >> unsigned(CONFIG_T::fine_bits);
             const exp_t product =
                 pick<CONFIG_T::coarse_size>(coarse_table, coarse) * pick<(1u << CONFIG_T::fine_bits)>(fine_table, fine);
             exponentials[i] = select<exp_t>(coarse < unsigned(CONFIG_T::coarse_size), product, exp_t(0));
@@ -57,8 +57,8 @@ void softmax(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_columns],
         }
         const sum_t one = sum_t(1) << exp_fraction;
         const sum_t above_one = select<sum_t>(sum > one, sum - one, 0);
-        const sum_t half = (sum_t(1) << CONFIG_T::inverse_shift) >> 1;
-        const sum_t entry = (above_one + half) >> CONFIG_T::inverse_shift;
+        const sum_t half = (sum_t(1) << unsigned(CONFIG_T::inverse_shift)) >> 1;
+        const sum_t entry = (above_one + half) >> unsigned(CONFIG_T::inverse_shift);
         const sum_t last = CONFIG_T::inverse_size - 1;
         const inverse_T inverse = pick<CONFIG_T::inverse_size>(inverse_table, select<sum_t>(entry < last, entry, last));
         for (unsigned i = 0; i < CONFIG_T::n_columns; i++) {

@@ -20,6 +20,7 @@ from sparse_qonnx import _paths
 from sparse_qonnx.errors import ToolError
 from sparse_qonnx.hls import emit
 from sparse_qonnx.hls.headers import find_compiler
+from sparse_qonnx.hls.schedule import schedule
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
 
@@ -82,13 +83,17 @@ class LayerCensus:
         layer: name of the node in the ONNX file.
         kernel: the function template it calls.
         operations: what it instantiates.
-        loops: trip count and initiation interval of its loops that are not unrolled, outermost ones.
+        interval: cycles from one event to the next, by the schedule.
+        latency: cycles from its inputs to its results, by the schedule.
+        cycles: what its loops take, by the pragmas that the kernel itself states; 0 without a loop.
     """
 
     layer: str
     kernel: str
     operations: Operations
-    loops: tuple[tuple[int, int], ...] = ()
+    interval: int
+    latency: int
+    cycles: int
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,13 @@ class Census:
 
     Attributes:
         layers: in the order of the dataflow.
+        interval: cycles from one event to the next: of the slowest layer.
+        latency: cycles from an event to its outputs, along the longest path.
     """
 
     layers: tuple[LayerCensus, ...]
+    interval: int
+    latency: int
 
     @property
     def total(self) -> Operations:
@@ -114,8 +123,13 @@ class Census:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """A row a layer and a last one, `total`: ready for `pandas.DataFrame`."""
-        rows = [{"layer": la.layer, "kernel": la.kernel} | la.operations.figures() for la in self.layers]
-        return [*rows, {"layer": "total", "kernel": ""} | self.total.figures()]
+        rows = [
+            {"layer": la.layer, "kernel": la.kernel, "interval": la.interval, "latency": la.latency}
+            | la.operations.figures()
+            for la in self.layers
+        ]
+        total = {"layer": "total", "kernel": "", "interval": self.interval, "latency": self.latency}
+        return [*rows, total | self.total.figures()]
 
     def to_dict(self) -> dict[str, Any]:
         """Rows and, per layer, every width: ready for JSON."""
@@ -143,6 +157,8 @@ class Census:
 
 
 _COLUMNS = (
+    ("interval", "interval"),
+    ("latency", "latency"),
     ("multipliers", "multiplications"),
     ("bits", "multiply_bits"),
     ("by constants", "constant_multiplications"),
@@ -166,31 +182,32 @@ def take_census(folder: Path, graph: TypedGraph) -> Census:
     Raises:
         ToolError: no compiler, or a kernel that cannot be counted.
     """
+    plan = schedule(graph)
     with tempfile.TemporaryDirectory(prefix="sparse-qonnx-census-") as scratch:
         lines = _run(folder, census_source(graph), Path(scratch))
     operations = {layer.config_name: Operations(buffer_bits=_buffer_bits(layer, graph)) for layer in graph.layers}
-    loops: dict[str, list[tuple[int, int]]] = {}
-    for word, layer, *rest in lines:
-        if word == "operation":
-            kind, a, b, n = rest
-            operations[layer].counts[kind, int(a), int(b)] += int(n)
+    cycles: dict[str, int] = {}
+    for word, name, *rest in lines:
+        if word == "cycles":
+            cycles[name] = int(rest[0])
         else:
-            trip_count, interval, _ = rest
-            loops.setdefault(layer, []).append((int(trip_count), int(interval)))
-    layers = (
-        LayerCensus(
-            layer.node, layer.call.function_name, operations[name := layer.config_name], tuple(loops.get(name, ()))
-        )
-        for layer in graph.layers
-    )
-    return Census(tuple(layers))
+            kind, a, b, n = rest
+            operations[name].counts[kind, int(a), int(b)] += int(n)
+    layers = []
+    for layer, stage in zip(graph.layers, plan.stages, strict=True):
+        if not layer.trace_only:
+            key, kernel = layer.config_name, layer.call.function_name
+            layers.append(
+                LayerCensus(layer.node, kernel, operations[key], stage.interval, stage.latency, cycles.get(key, 0))
+            )
+    return Census(tuple(layers), plan.interval, plan.latency)
 
 
 def census_source(graph: TypedGraph) -> str:
     """The C++ program that calls every layer once, on inputs of any value."""
     pad = " " * 4
     body = emit.using(graph)
-    for layer in graph.layers:
+    for layer in (la for la in graph.layers if not la.trace_only):
         body += [f"{pad}{{", f'{pad}const sparse_qonnx::census::layer_scope layer("{layer.config_name}");']
         body += [f"{pad}{t.type_name} {t.identifier}[{t.size}];" for t in _distinct(layer.inputs + layer.outputs)]
         body += [f"{pad}any_value({t.identifier}, {t.size});" for t in _distinct(layer.inputs)]

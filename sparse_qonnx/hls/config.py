@@ -17,6 +17,7 @@ class LayerConfig:
 
     variant: str | None = None
     pixels_per_cycle: int | None = None
+    inputs_per_cycle: int | None = None
     filters_per_cycle: int | None = None
     channels_per_cycle: int | None = None
     reuse_factor: int | None = None
@@ -44,6 +45,9 @@ class HlsConfig:
     io_type: str = "io_parallel"
     weights: str = "code"
     target_interval: int | None = None
+    latency_budget: int | None = None
+    multiplier_budget: int | None = None
+    design: str = "balanced"
     input_precision: str | Mapping[str, str] = field(default_factory=dict)
     head: str = "table"
     test_events: int = 10

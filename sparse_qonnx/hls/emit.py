@@ -87,13 +87,18 @@ def top_source(graph: TypedGraph) -> str:
     body += [f"#pragma HLS INTERFACE ap_vld port={ports}", "#pragma HLS DATAFLOW"]
     interface = {t.identifier for t in (*graph.inputs, *graph.outputs)}
     for layer in graph.layers:
-        body += ["", f"{INDENT}// {layer_title(layer)}"]
+        body.append("")
+        if layer.trace_only:
+            body.append("#ifdef SPARSE_QONNX_TRACE  // no hardware: a later layer does it; C-simulation shows it")
+        body.append(f"{INDENT}// {layer_title(layer)}")
         body += [f"{INDENT}// {comment(note)}" for note in layer.call.notes]
         for tensor in layer.outputs:
             if tensor.identifier not in interface:
                 body.append(f"{INDENT}{tensor.type_name} {tensor.identifier}[{tensor.size}];")
                 body.append(f"#pragma HLS ARRAY_PARTITION variable={tensor.identifier} complete dim=0")
         body += call_lines(layer)
+        if layer.trace_only:
+            body.append("#endif")
     body += ["", "#ifdef SPARSE_QONNX_TRACE  // C-simulation hands out every array"]
     body += [f"{INDENT}sparse_qonnx::trace({i}, {t.identifier}, {t.size});" for i, t in enumerate(graph.arrays)]
     body.append("#endif")

@@ -8,17 +8,11 @@ from sparse_qonnx.errors import ConfigurationError, PrecisionError
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.grid import Grid
 from sparse_qonnx.hls.config import HlsConfig, guess
+from sparse_qonnx.hls.factors import supported
 from sparse_qonnx.hls.options import LAYER_OPTIONS
 from sparse_qonnx.hls.typed import Layer, TypedGraph
 
 Allowed = Sequence[object]
-
-HEAD_KERNELS = ("softmax", "sigmoid")
-
-
-def supported(layer: Layer) -> Mapping[str, Allowed]:
-    """Values of each option that the layer's kernel implements; options that are missing here it has not."""
-    return {"implementation": ("table", "skip")} if layer.call.kernel in HEAD_KERNELS else {}
 
 
 def check_layers(config: HlsConfig, graph: TypedGraph) -> None:
@@ -27,9 +21,6 @@ def check_layers(config: HlsConfig, graph: TypedGraph) -> None:
     Raises:
         ConfigurationError: with the name of the layer and of the key.
     """
-    if config.target_interval is not None:
-        problem = f"target_interval is {config.target_interval!r}, not implemented yet"
-        raise ConfigurationError("HLS configuration", problem, fix="leave it out")
     layers = {layer.node: layer for layer in graph.layers if layer.call.kernel != "fork"}
     for name, options in config.layers.items():
         where = f"HLS configuration, layer {name!r}"

@@ -107,6 +107,23 @@ OPTIONS: dict[str, Option] = {
         f"{_integer(1, 10**6)[1]} (cycles); null for that of the slowest stage",
         "cycles from one event to the next that every layer is balanced for",
     ),
+    "latency_budget": Option(
+        None,
+        _or_none(_integer(1, 10**7)[0]),
+        f"{_integer(1, 10**7)[1]} (cycles); null for a small multiple of the interval",
+        "cycles from an image to its outputs that the whole may take",
+    ),
+    "multiplier_budget": Option(
+        None,
+        _or_none(_integer(0, 10**6)[0]),
+        f"{_integer(0, 10**6)[1]}; null for no limit",
+        "multipliers of two variables that the whole may have",
+    ),
+    "design": Option(
+        "balanced",
+        *_one_of("balanced", "published"),
+        "factors chosen by the balance, or the fully parallel design of published firmware, for comparison",
+    ),
     "input_precision": Option(
         {}, _is_precision, "a type, or a mapping from input name to type", "type of the inputs; {} takes the file's own"
     ),
@@ -126,6 +143,7 @@ LAYER_OPTIONS: dict[str, Option] = {
         None, _or_none(lambda v: isinstance(v, str)), "the name of a kernel's variant", "which kernel does it"
     ),
     "pixels_per_cycle": _factor("pixels"),
+    "inputs_per_cycle": _factor("pixels that an output pixel of a convolution looks at"),
     "filters_per_cycle": _factor("filters"),
     "channels_per_cycle": _factor("channels"),
     "reuse_factor": Option(

@@ -15,6 +15,7 @@ from onnx import ModelProto
 
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.files import read_model
+from sparse_qonnx.hls.balance import Choices, balance
 from sparse_qonnx.hls.census import Census, take_census
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.csim import Library, compile_library
@@ -69,9 +70,9 @@ def to_hls(
     check_target_folder(target, force)
     if options.input_precision:
         proto = state_input_precision(proto, options.input_precision)
-    graph = lower(proto, options)
-    write_project(target, project_files(proto, graph, options))
-    return HlsProject(target, graph, options)
+    choices = balance(lower(proto, options), options)
+    write_project(target, project_files(proto, choices.graph, options))
+    return HlsProject(target, choices.graph, options, choices)
 
 
 class HlsProject:
@@ -81,12 +82,14 @@ class HlsProject:
         folder: where it is.
         graph: what is in it.
         config: the options it was made with.
+        choices: variants and parallel factors of its layers.
     """
 
-    def __init__(self, folder: Path, graph: TypedGraph, config: HlsConfig) -> None:
+    def __init__(self, folder: Path, graph: TypedGraph, config: HlsConfig, choices: Choices) -> None:
         self.folder = folder
         self.graph = graph
         self.config = config
+        self.choices = choices
         self._library: Library | None = None
 
     # ---- what is in it ----------------------------------------------------------------------------------------------

@@ -67,7 +67,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Layer:
-    """One kernel call: the node it comes from, its names, its operands."""
+    """One kernel call: the node it comes from, its names, its operands.
+
+    A `trace_only` call is no hardware: in C-simulation it gives tensors that another layer took in.
+    """
 
     node: str
     op_type: str
@@ -76,6 +79,7 @@ class Layer:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     tables: tuple[Table, ...]
+    trace_only: bool = False
 
 
 @dataclass

@@ -13,7 +13,8 @@ from sparse_qonnx.errors import ConfigurationError
 from sparse_qonnx.files import read_model, write_bytes
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.emit import layer_title
-from sparse_qonnx.hls.layer_options import listed, supported
+from sparse_qonnx.hls.factors import supported
+from sparse_qonnx.hls.layer_options import listed
 from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS
 from sparse_qonnx.hls.typed import Layer

@@ -9,8 +9,7 @@
 #include <vector>
 
 // Counts of the hardware that a design instantiates, layer by layer. Included wherever the kernels are compiled with
-// SPARSE_QONNX_CENSUS; printed as lines `operation LAYER KIND A_BITS B_BITS INSTANCES` and
-// `loop LAYER TRIP_COUNT INTERVAL INSTANCES`.
+// SPARSE_QONNX_CENSUS; printed as lines `operation LAYER KIND A_BITS B_BITS INSTANCES` and `cycles LAYER CYCLES`.
 namespace sparse_qonnx {
 namespace census {
 
@@ -31,7 +30,8 @@ struct loop_body {
     long long executions;
     long long trip_count;
     long long interval;
-    loop_body() : executions(0), trip_count(1), interval(1) {}
+    long long cycles;  // of the loops inside, one iteration
+    loop_body() : executions(0), trip_count(1), interval(1), cycles(0) {}
 };
 
 // What is open: the layer, and inside it the bodies of its loops.
@@ -84,21 +84,28 @@ inline tally shared(const tally& body, const long long interval) {
     return result;
 }
 
-// Close the innermost frame: what it holds, its loops included.
-inline tally close(const bool is_layer) {
-    frame done = std::move(current().frames.back());
+// What a frame held, its loops included: its hardware, and the cycles that its loops take one after another.
+struct total {
+    tally counts;
+    long long cycles;
+};
+
+inline total close() {
+    const frame done = std::move(current().frames.back());
     current().frames.pop_back();
+    total result = {done.counts, 0};
     for (const auto& entry : done.loops) {
         const loop_body& loop = entry.second;
         // Executed more often than one loop is: it stands in something unrolled, as several pieces of hardware.
         const long long instances = (loop.executions + loop.trip_count - 1) / loop.trip_count;
-        if (is_layer)
-            std::printf("loop %s %lld %lld %lld\n", current().layer, loop.trip_count, loop.interval, instances);
+        result.cycles += loop.trip_count * (loop.cycles > loop.interval ? loop.cycles : loop.interval);
         for (const auto& part : loop.largest) {
-            for (const auto& one : shared(part.second, loop.interval)) done.counts[one.first] += one.second * instances;
+            for (const auto& one : shared(part.second, loop.interval)) {
+                result.counts[one.first] += one.second * instances;
+            }
         }
     }
-    return done.counts;
+    return result;
 }
 
 // An iteration of a loop.
@@ -112,11 +119,13 @@ class body_scope {
         current().frames.push_back(frame());
     }
     ~body_scope() {
-        std::map<kind, tally> iteration;
-        for (const auto& entry : close(false)) iteration[std::get<0>(entry.first)].insert(entry);
-        std::map<kind, tally>& largest = current().frames.back().loops[loop_].largest;
-        for (const auto& part : iteration) {
-            tally& known = largest[part.first];
+        const total iteration = close();
+        std::map<kind, tally> by_kind;
+        for (const auto& entry : iteration.counts) by_kind[std::get<0>(entry.first)].insert(entry);
+        loop_body& body = current().frames.back().loops[loop_];
+        if (body.cycles < iteration.cycles) body.cycles = iteration.cycles;
+        for (const auto& part : by_kind) {
+            tally& known = body.largest[part.first];
             if (bits_in(known) < bits_in(part.second)) known = part.second;
         }
     }
@@ -134,7 +143,9 @@ class layer_scope {
         current().frames.push_back(frame());
     }
     ~layer_scope() {
-        for (const auto& entry : close(true)) {
+        const total all = close();
+        std::printf("cycles %s %lld\n", current().layer, all.cycles);
+        for (const auto& entry : all.counts) {
             std::printf("operation %s %s %d %d %lld\n", current().layer, name_of(std::get<0>(entry.first)),
                         std::get<1>(entry.first), std::get<2>(entry.first), entry.second);
         }

@@ -1,0 +1,245 @@
+"""Choose every variant and parallel factor: no stage faster, and so larger, than the slowest one lets it be.
+
+From a target interval (that of the slowest necessary stage, unless given) each layer takes its smallest design that
+keeps up. Then, as long as the whole takes longer than its latency budget, the step that costs the least for each cycle
+it saves is taken. What the configuration asks for is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sparse_qonnx.errors import ConfigurationError
+from sparse_qonnx.hls.absorb import can_read_pixels, relu_into_quantizer, scatter_into_dense
+from sparse_qonnx.hls.config import HlsConfig, LayerConfig
+from sparse_qonnx.hls.factors import Design, designs
+from sparse_qonnx.hls.schedule import Schedule, Stage, critical_path, schedule, stage
+from sparse_qonnx.hls.typed import Layer, TypedGraph
+
+WHERE = "HLS configuration"
+PATIENCE = 1.37
+"""Default latency budget, in multiples of what the fastest factors would give: the last cycles cost the most."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one layer has become, and why.
+
+    Attributes:
+        layer: name of the node.
+        kernel: function template.
+        factors: options that give this design.
+        interval, latency: cycles, by the schedule.
+        multipliers: of two variables.
+        why: what decided.
+    """
+
+    layer: str
+    kernel: str
+    factors: Mapping[str, int]
+    interval: int
+    latency: int
+    multipliers: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The balanced graph.
+
+    Attributes:
+        graph: with the factors in its calls.
+        table: one row for every layer that had a choice.
+        schedule: of the graph.
+    """
+
+    graph: TypedGraph
+    table: tuple[Choice, ...]
+    schedule: Schedule
+
+
+def balance(graph: TypedGraph, config: HlsConfig) -> Choices:
+    """Choose all variants and factors.
+
+    Raises:
+        ConfigurationError: options that exclude each other, or an interval or budget that cannot be met.
+    """
+    is_published = config.design == "published"
+    graph = relu_into_quantizer(graph if is_published else _ordered(graph))
+    graph = _pixels_into_dense(graph, config, is_published)
+    options = [_designs(layer, config.layer(layer.node), is_published) for layer in graph.layers]
+    target = config.target_interval or _necessary(graph, options)
+    picked = [_smallest(layer, found, target) for layer, found in zip(graph.layers, options, strict=True)]
+    why = [f"smallest within {target} cycles" for _ in picked]
+    budget = config.latency_budget or int(PATIENCE * _fastest(graph, options))
+    if not is_published:
+        _hurry(graph, options, picked, why, budget, target, is_asked=config.latency_budget is not None)
+    done = _built(graph, picked)
+    multipliers = sum(design.multipliers for design in picked)
+    if config.multiplier_budget is not None and multipliers > config.multiplier_budget:
+        problem = f"multiplier_budget is {config.multiplier_budget}, but the design needs {multipliers}"
+        fix = f"raise it, or raise target_interval (now {target}) or latency_budget (now {budget})"
+        raise ConfigurationError(WHERE, problem, allowed=f"{multipliers} or more", fix=fix)
+    times = schedule(done)
+    rows = []
+    for layer, design, found, reason, own in zip(done.layers, picked, options, why, times.stages, strict=True):
+        if len(found) > 1 or config.layer(layer.node).given:
+            text = "as configured" if len(found) == 1 else reason
+            name = layer.call.function_name
+            rows.append(Choice(layer.node, name, design.factors, own.interval, own.latency, design.multipliers, text))
+    return Choices(done, tuple(rows), times)
+
+
+# ---- what is possible -----------------------------------------------------------------------------------------------
+
+
+def _designs(layer: Layer, asked: LayerConfig, is_published: bool) -> list[Design]:
+    if layer.trace_only:
+        return [Design("", {}, layer.call)]
+    if is_published:
+        asked = replace(asked, **_PUBLISHED.get(layer.call.kernel, {}))
+    found = designs(layer, asked)
+    if is_published and layer.call.kernel in ("sparse_conv", "sparse_pool"):
+        return [max(found, key=lambda design: design.bits)]
+    if not found:
+        given = ", ".join(f"{key} {value!r}" for key, value in asked.given.items())
+        known = designs(layer, LayerConfig())
+        allowed = "; ".join(sorted({" ".join([d.variant, *d.factors]).strip() for d in known}))
+        problem = f"{given} do not go together"
+        raise ConfigurationError(f"{WHERE}, layer {layer.node!r}", problem, allowed=allowed, fix="leave one out")
+    return found
+
+
+# The design that published firmware uses, for comparison.
+_PUBLISHED: dict[str, dict[str, Any]] = {
+    "input_reduce": {"variant": "tree"},
+    "sparse_conv": {"variant": "pairs"},
+    "dense": {"strategy": "latency"},
+}
+
+
+def _stage(layer: Layer, design: Design) -> Stage:
+    return stage(replace(layer, call=design.call))
+
+
+def _necessary(graph: TypedGraph, options: list[list[Design]]) -> int:
+    """The interval that the slowest stage cannot go below, an input reduction by one row per cycle among them."""
+    pairs = zip(graph.layers, options, strict=True)
+    return max(min(_stage(layer, d).interval for d in found) for layer, found in pairs)
+
+
+def _fastest(graph: TypedGraph, options: list[list[Design]]) -> int:
+    """Latency of the whole with every layer at its fastest."""
+    stages = [
+        min((_stage(layer, d) for d in found), key=lambda s: s.latency)
+        for layer, found in zip(graph.layers, options, strict=True)
+    ]
+    return critical_path(graph, tuple(stages))[0]
+
+
+def _smallest(layer: Layer, found: list[Design], target: int) -> Design:
+    fitting = [d for d in found if _stage(layer, d).interval <= target]
+    if not fitting:
+        fastest = min(_stage(layer, d).interval for d in found)
+        problem = f"target_interval is {target}, but layer {layer.node!r} takes {fastest} cycles at its fastest"
+        fix = "raise it, or free the factors of the layer"
+        raise ConfigurationError(WHERE, problem, allowed=f"{fastest} or more", fix=fix)
+    return min(fitting, key=lambda d: (d.bits, _stage(layer, d).latency))
+
+
+# ---- latency --------------------------------------------------------------------------------------------------------
+
+
+def _hurry(
+    graph: TypedGraph,
+    options: list[list[Design]],
+    picked: list[Design],
+    why: list[str],
+    budget: int,
+    target: int,
+    *,
+    is_asked: bool,
+) -> None:
+    """Take the cheapest steps until the whole is within its latency budget; `picked` and `why` are changed."""
+    while True:
+        stages = tuple(_stage(layer, design) for layer, design in zip(graph.layers, picked, strict=True))
+        latency, path = critical_path(graph, stages)
+        if latency <= budget:
+            break
+        steps = []
+        for n in path:
+            for design in options[n]:
+                saved = stages[n].latency - _stage(graph.layers[n], design).latency
+                if saved > 0:
+                    steps.append(((design.bits - picked[n].bits) / min(saved, latency - budget), n, design))
+        if not steps:
+            if is_asked:
+                problem = f"latency_budget is {budget}, but the design takes {latency} cycles at its fastest"
+                raise ConfigurationError(WHERE, problem, allowed=f"{latency} or more", fix="raise it")
+            return
+        _, n, design = min(steps, key=lambda step: step[0])
+        picked[n] = design
+        why[n] = f"faster, for {budget} cycles of the whole"
+    _relax(graph, options, picked, budget, target)
+
+
+def _relax(graph: TypedGraph, options: list[list[Design]], picked: list[Design], budget: int, target: int) -> None:
+    """Give back what the last steps took too much, the largest savings first; `picked` is changed."""
+    while True:
+        savings = []
+        for n, layer in enumerate(graph.layers):
+            for design in options[n]:
+                saved = picked[n].bits - design.bits
+                if saved <= 0 or _stage(layer, design).interval > target:
+                    continue
+                tried = [*picked[:n], design, *picked[n + 1 :]]
+                stages = tuple(_stage(la, d) for la, d in zip(graph.layers, tried, strict=True))
+                if critical_path(graph, stages)[0] <= budget:
+                    savings.append((saved, n, design))
+        if not savings:
+            return
+        _, n, picked[n] = max(savings, key=lambda saving: saving[0])
+
+
+# ---- the graph ------------------------------------------------------------------------------------------------------
+
+
+def _built(graph: TypedGraph, picked: list[Design]) -> TypedGraph:
+    layers = [replace(la, call=design.call) for la, design in zip(graph.layers, picked, strict=True)]
+    return replace(graph, layers=layers)
+
+
+def _ordered(graph: TypedGraph) -> TypedGraph:
+    """Say where coordinates are in raster order: those of an input reduction are, those of a pooling are not."""
+    in_order: set[str] = set()
+    layers = []
+    for layer in graph.layers:
+        if layer.call.kernel == "input_reduce":
+            in_order.add(layer.outputs[1].identifier)
+        if layer.call.kernel == "fork" and layer.inputs[0].identifier in in_order:
+            in_order.update(t.identifier for t in layer.outputs)
+        if layer.call.kernel == "sparse_conv":
+            ordered = layer.inputs[1].identifier in in_order
+            layer = replace(layer, call=layer.call.with_config(is_raster_order=ordered))
+        layers.append(layer)
+    return replace(graph, layers=layers)
+
+
+def _pixels_into_dense(graph: TypedGraph, config: HlsConfig, is_published: bool) -> TypedGraph:
+    """Fuse dense layers with the scatters they read, unless somebody wants the matrix."""
+    scatters = {la.outputs[0].identifier: n for n, la in enumerate(graph.layers) if la.call.kernel == "sparse_to_dense"}
+    outputs = {t.identifier for t in graph.outputs}
+    for n, layer in enumerate(graph.layers):
+        asked, source = config.layer(layer.node), layer.inputs[0].identifier
+        scatter = None if source in outputs else scatters.get(source)
+        is_possible = can_read_pixels(layer, None if scatter is None else graph.layers[scatter])
+        if asked.variant == "sparse" and not is_possible:
+            problem = "variant is 'sparse', but the layer does not read scattered pixels alone"
+            raise ConfigurationError(f"{WHERE}, layer {layer.node!r}", problem, allowed="matrix", fix="leave it out")
+        is_matrix = asked.variant == "matrix" or asked.reuse_factor or asked.strategy
+        if is_possible and not is_matrix and (asked.variant == "sparse" or not is_published):
+            assert scatter is not None
+            graph = scatter_into_dense(graph, n, scatter)
+    return graph

@@ -1,0 +1,194 @@
+"""What each kernel can be: its variants and parallel factors, and what each of them costs.
+
+Costs are pencil counts of multiplier and selector bits, good enough to compare designs; `project.census()` counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from sparse_qonnx.hls.config import LayerConfig
+from sparse_qonnx.hls.typed import Layer
+from sparse_qonnx.hlscall import ConfigValue, HlsCall
+
+
+@dataclass(frozen=True)
+class Design:
+    """One way to build a layer.
+
+    Attributes:
+        variant: its name in the configuration.
+        factors: options of the configuration that give it.
+        call: the kernel call.
+        multipliers: of two variables.
+        bits: of multipliers and selectors.
+    """
+
+    variant: str
+    factors: Mapping[str, int]
+    call: HlsCall
+    multipliers: int = 0
+    bits: float = 0
+
+
+def supported(layer: Layer) -> Mapping[str, Sequence[object]]:
+    """Values of each option that the layer's kernel implements."""
+    c = _Numbers(layer.call)
+    match layer.call.kernel:
+        case "input_reduce":
+            pixels = [*range(1, c.width + 1), *range(2 * c.width, c.height * c.width + 1, c.width)]
+            return {"variant": ("stream", "chunk", "tree"), "pixels_per_cycle": tuple(pixels)}
+        case "sparse_conv":
+            slots = range(1, c.n_slots + 1)
+            filters = divisors(c.n_filters) if c.n_groups == 1 else (c.n_filters,)
+            return {
+                "variant": ("pairs", "gather"),
+                "pixels_per_cycle": slots,
+                "inputs_per_cycle": slots,
+                "filters_per_cycle": filters,
+                "channels_per_cycle": divisors(c.n_channels // c.n_groups),
+            }
+        case "sparse_pool":
+            return {"pixels_per_cycle": range(1, c.n_slots + 1)}
+        case "dense":
+            choices = {"reuse_factor": range(1, c.n_inputs + 1), "strategy": ("latency", "resource")}
+            return {"variant": ("matrix", "sparse"), "pixels_per_cycle": range(1, c.n_inputs + 1), **choices}
+        case "sparse_dense":
+            return {"variant": ("matrix", "sparse"), "pixels_per_cycle": range(1, c.n_slots + 1)}
+        case "softmax" | "sigmoid":
+            return {"implementation": ("table", "skip")}
+    return {}
+
+
+def designs(layer: Layer, asked: LayerConfig) -> list[Design]:
+    """Every way to build the layer that has the options somebody asked for."""
+    kinds = {
+        "input_reduce": _reductions,
+        "sparse_conv": _convolutions,
+        "sparse_pool": _pools,
+        "sparse_dense": _sparse_dense,
+        "dense": _dense,
+    }
+    enumerate_designs = kinds.get(layer.call.kernel)
+    if enumerate_designs is None:
+        return [Design("", {}, layer.call)]
+    return [design for design in enumerate_designs(layer, asked) if _has(design, asked)]
+
+
+def _has(design: Design, asked: LayerConfig) -> bool:
+    wanted = {k: v for k, v in asked.given.items() if k not in ("precision", "implementation", "strategy")}
+    given: dict[str, object] = {"variant": design.variant, **design.factors}
+    if asked.strategy is not None and ("reuse_factor" not in given or asked.strategy != _strategy(design)):
+        return False
+    return all(given.get(key) == value for key, value in wanted.items())
+
+
+def _strategy(design: Design) -> str:
+    return "latency" if design.call.function_name == "dense" else "resource"
+
+
+def divisors(n: int) -> tuple[int, ...]:
+    """All divisors, ascending."""
+    return tuple(d for d in range(1, n + 1) if n % d == 0)
+
+
+def paces(n: int, asked: int | None = None) -> list[int]:
+    """Per-cycle factors that lead to different numbers of cycles for n pieces of work, ascending."""
+    return [asked] if asked is not None else sorted({-(-n // cycles) for cycles in range(1, n + 1)})
+
+
+class _Numbers:
+    """Configuration members of a call, as numbers."""
+
+    def __init__(self, call: HlsCall) -> None:
+        self._config = call.config
+
+    def __getattr__(self, name: str) -> int:
+        value: ConfigValue = self._config[name]
+        assert isinstance(value, int)
+        return value
+
+
+# ---- the kernels ----------------------------------------------------------------------------------------------------
+
+
+def _reductions(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
+    call, c, values = layer.call, _Numbers(layer.call), layer.outputs[0]
+    image_bits = c.height * c.width * c.n_channels * layer.inputs[0].type.width
+    item = c.n_channels * values.type.width + 2 * layer.outputs[1].type.width
+    stream = call.with_config(pixels_per_cycle=1)
+    yield Design("stream", {"pixels_per_cycle": 1}, _as(stream, "input_reduce_stream"), 0, image_bits)
+    fastest = asked.pixels_per_cycle or c.width
+    for pixels in sorted({*range(1, c.width + 1), fastest}):
+        levels = (pixels - 1).bit_length()
+        network = 2 * item * (pixels * levels + c.n_slots * c.n_slots.bit_length())
+        bits = network + (image_bits if pixels < c.height * c.width else 0)
+        design = _as(call.with_config(pixels_per_cycle=pixels), "input_reduce_chunk")
+        yield Design("chunk", {"pixels_per_cycle": pixels}, design, 0, bits)
+    if asked.variant == "tree":
+        n_pixels = c.height * c.width
+        interval = 2 if n_pixels <= 200 else 3 if n_pixels <= 2000 else 4  # what published reports reach
+        config = {key: value for key, value in call.config.items() if key != "pixels_per_cycle"}
+        tree = replace(call, function="input_reduce_tree", config={**config, "initiation_interval": interval})
+        yield Design("tree", {}, tree, 0, 2 * n_pixels * item)
+
+
+def _convolutions(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
+    call, c = layer.call, _Numbers(layer.call)
+    n, filters, channels = c.n_slots, c.n_filters, c.n_channels // c.n_groups
+    x, w = layer.inputs[0].type.width, call.table("weights").type.width
+    positions = c.kernel_height * c.kernel_width
+    index_bits = 2 * (positions * filters * channels).bit_length()
+    filter_paces = divisors(filters) if c.n_groups == 1 else (filters,)
+    for p, q, f, k in product(
+        paces(n, asked.pixels_per_cycle), paces(n, asked.inputs_per_cycle), filter_paces, divisors(channels)
+    ):
+        is_whole = (q, f, k) == (n, filters, channels)
+        if p > 1 and not is_whole and not asked.given:
+            continue
+        factors = {"pixels_per_cycle": p, "inputs_per_cycle": q, "filters_per_cycle": f, "channels_per_cycle": k}
+        multipliers = p * q * f * k
+        selected = 0 if is_whole and p == n else (q < n) * p * q * x * k * 2 + p * n * 12
+        bits = multipliers * x * w + p * q * index_bits + selected
+        yield Design("pairs", factors, _as(call.with_config(**factors), "sparse_conv_pairs"), multipliers, bits)
+    gates = positions * n * c.n_channels * x / (2 if call.config["is_raster_order"] else 1)
+    constants = positions * channels * filters * x * max(w - 2, 1)
+    for p in paces(n, asked.pixels_per_cycle):
+        factors = {"pixels_per_cycle": p}
+        design = _as(call.with_config(**factors), "sparse_conv_gather")
+        yield Design("gather", factors, design, 0, p * (gates + constants))
+
+
+def _pools(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
+    c, x = _Numbers(layer.call), layer.inputs[0].type.width
+    for p in paces(c.n_slots, asked.pixels_per_cycle):
+        call = layer.call.with_config(pixels_per_cycle=p)
+        yield Design("", {"pixels_per_cycle": p}, call, 0, p * c.n_slots * (c.n_channels * x + 8))
+
+
+def _sparse_dense(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
+    c, x, w = _Numbers(layer.call), layer.inputs[0].type.width, layer.call.table("weights").type.width
+    for p in paces(c.n_slots, asked.pixels_per_cycle):
+        call, multipliers = layer.call.with_config(pixels_per_cycle=p), p * c.n_channels * c.n_outputs
+        yield Design("sparse", {"pixels_per_cycle": p}, call, multipliers, multipliers * x * w + c.n_slots * x)
+
+
+def _dense(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
+    call, c, table = layer.call, _Numbers(layer.call), layer.call.table("weights")
+    x, w = layer.inputs[0].type.width, table.type.width
+    constant_bits = sum((abs(int(m)) // (int(m) & -int(m))).bit_length() for m in table.values.flat if m)
+    yield Design("matrix", {"reuse_factor": 1}, _as(call, "dense"), 0, c.n_rows * x * constant_bits)
+    for reuse in [asked.reuse_factor] if asked.reuse_factor else range(2, c.n_inputs + 1):
+        if reuse == 1:
+            continue
+        lanes = -(-c.n_inputs // reuse)
+        multipliers = lanes * c.n_outputs
+        folded = _as(call.with_config(inputs_per_cycle=lanes), "dense_reuse")
+        bits = multipliers * x * w + c.n_rows * c.n_inputs * x
+        yield Design("matrix", {"reuse_factor": reuse}, folded, multipliers, bits)
+
+
+def _as(call: HlsCall, function: str) -> HlsCall:
+    return replace(call, function=function)
