@@ -102,9 +102,8 @@ def test_write_config(tmp_path: Path, small_model: Path) -> None:
 def test_census(tmp_path: Path, small_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main_hls([str(small_model), "-o", str(tmp_path / "firmware"), "--census"]) == 0
     out = capsys.readouterr().out
-    assert "multipliers" in out
-    assert "conv" in out
-    assert "total" in out
+    for word in ("mult", "select", "ROM", "conv", "total"):
+        assert word in out
 
 
 @pytest.mark.parametrize("command", [cli.main, cli.main_hls])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import ModelProto
+from rich.console import Console
 
 from sparse_qonnx import _paths
 from sparse_qonnx.errors import ToolError
@@ -168,6 +169,9 @@ def test_rows_for_people_and_programs(tmp_path: Path) -> None:
     assert len({tuple(r) for r in rows}) == 1, "every row has the same columns"
     assert census.to_dict()["operations"]["d"][-1]["kind"] == "multiply_constant"
     assert census.table.row_count == 2
+    console = Console(width=80, record=True)
+    console.print(census.table)
+    assert "…" not in console.export_text()
 
 
 def test_the_schedule_is_what_the_loops_ask_for(small_model: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table as RichTable
 
 from sparse_qonnx import _paths
@@ -144,32 +145,36 @@ class Census:
 
     @property
     def table(self) -> RichTable:
-        """For a terminal."""
-        table = RichTable(title="Operations that the design instantiates, in bits")
-        table.add_column("layer", no_wrap=True)
-        for title, _ in _COLUMNS:
-            table.add_column(title, justify="right")
+        """For a terminal of 80 columns; `rows` has more columns and every digit."""
+        caption = "bits; mult: of two variables, const: by constants, reg: state and arrays between layers"
+        table = RichTable(
+            title="What the design instantiates", caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        )
+        table.add_column("layer", overflow="fold")
+        for title, *_ in _COLUMNS:
+            table.add_column(title, justify="right", no_wrap=True)
         for row in self.rows:
             if row["layer"] == "total":
                 table.add_section()
-            table.add_row(row["layer"], *(f"{row[key]:,}" for _, key in _COLUMNS))
+            table.add_row(row["layer"], *(_short(sum(row[key] for key in keys)) for _, *keys in _COLUMNS))
         return table
 
 
 _COLUMNS = (
     ("interval", "interval"),
     ("latency", "latency"),
-    ("multipliers", "multiplications"),
-    ("bits", "multiply_bits"),
-    ("by constants", "constant_multiplications"),
-    ("bits", "constant_multiply_bits"),
-    ("selectors", "select_bits"),
-    ("adders", "add_bits"),
-    ("comparators", "compare_bits"),
+    ("mult", "multiply_bits"),
+    ("const", "constant_multiply_bits"),
+    ("select", "select_bits"),
+    ("add", "add_bits"),
+    ("comp", "compare_bits"),
     ("ROM", "rom_bits"),
-    ("registers", "register_bits"),
-    ("buffers", "buffer_bits"),
+    ("reg", "register_bits", "buffer_bits"),
 )
+
+
+def _short(number: int) -> str:
+    return str(number) if number < 10_000 else f"{number / 1000:,.0f}k"
 
 
 def take_census(folder: Path, graph: TypedGraph) -> Census:
