@@ -9,8 +9,8 @@ by the keep mask, so there NaN and infinities of pixels that were not kept sprea
 Events off the input grid are compared where a quantizer is the first to read them, in float32: elsewhere the file
 promises nothing for them.
 
-Some standard operators keep or drop NaN by its place in onnxruntime or in onnx's reference (`LOSE_NAN`): what lies behind
-one of them is not compared for non-finite events.
+Some standard operators keep or drop NaN by its place in onnxruntime or in onnx's reference (`LOSE_NAN`): what lies
+behind one of them is not compared for non-finite events.
 """
 
 from __future__ import annotations
