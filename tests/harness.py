@@ -9,8 +9,10 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
+from sparse_qonnx._paths import find_library
 from sparse_qonnx.graph import IR_VERSION, OPSET
 from sparse_qonnx.ops import DOMAIN, operators
+from sparse_qonnx.runtime import InferenceSession
 
 Array = NDArray[Any]
 
@@ -63,12 +65,25 @@ def run_qonnx_node(op_type: str, inputs: list[Array | None], **attributes: Any) 
     return [context[name] for name in model.graph.node[0].output]
 
 
+def run_native(op_type: str, inputs: list[Array | None], **attributes: Any) -> list[Array]:
+    """The operator's native kernel, which onnxruntime prefers to the function body in the same model."""
+    model, feeds = single_node_model(op_type, inputs, **attributes)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return InferenceSession(model, options, kernels="native").run(None, feeds)
+
+
+IMPLEMENTATIONS = (run_function, run_qonnx_node, *([run_native] if find_library() else []))
+KERNELS = ("function", *(["native"] if find_library() else []))
+"""How a whole model is run in onnxruntime."""
+
+
 def assert_same_everywhere(op_type: str, inputs: list[Array | None], **attributes: Any) -> None:
-    """NumPy reference = function body = qonnx."""
+    """NumPy reference = function body = qonnx = native kernel, where it was built."""
     fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in attributes.items()}
     defaults = {a.name: a.default for a in operators()[op_type].attributes if a.default is not None}
     want = operators()[op_type].compute(*inputs, **{**defaults, **fixed})
-    for how in (run_function, run_qonnx_node):
+    for how in IMPLEMENTATIONS:
         got = how(op_type, inputs, **attributes)
         for n, (g, w) in enumerate(zip(got, want, strict=True)):
             assert same(g, w), f"{how.__name__}: output {n} of {op_type}{attributes} differs:\n{g}\n{w}"

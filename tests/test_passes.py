@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
-from harness import same
+from harness import KERNELS, same
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import RoundingMode
 from sparse_qonnx.graph import GraphBuilder, all_values, read_metadata
@@ -42,12 +42,13 @@ def quantizer_graph(
 
 
 def everywhere(model: ModelProto, x: Array) -> Array:
-    """The output; NumPy = stock onnxruntime = qonnx."""
+    """The output; NumPy = stock onnxruntime = native kernels, where they were built = qonnx."""
     (name,) = (v.name for v in model.graph.output)
-    results = [run({"x": x}) for run in (lambda f: run_reference(model, f), lambda f: run_tensors(model, f),
-                                         lambda f: run_qonnx(model, f))]  # fmt: skip
-    assert all(same(results[0][name], other[name]) for other in results[1:])
-    return results[0][name]
+    want = run_reference(model, {"x": x})[name]
+    assert same(run_qonnx(model, {"x": x})[name], want)
+    for kernels in KERNELS:
+        assert same(run_tensors(model, {"x": x}, kernels=kernels)[name], want), kernels
+    return want
 
 
 @given(

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from harness import KERNELS
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.graph import GraphBuilder
 from sparse_qonnx.grid import Grid
@@ -104,7 +105,8 @@ def test_limits_hold_every_value(case: str, seed: int) -> None:
     x = (rng.integers(KIND.lowest, KIND.highest + 1, (6, *SHAPE)) * 2.0**-KIND.frac).astype(np.float32)
     x[0], x[1] = KIND.lowest * 2.0**-KIND.frac, KIND.highest * 2.0**-KIND.frac
     y = run_reference(model, {"x": x})[y_name]
-    assert np.array_equal(run_tensors(model, {"x": x})[y_name], y)
+    for kernels in KERNELS:
+        assert np.array_equal(run_tensors(model, {"x": x}, kernels=kernels)[y_name], y), kernels
     assert_within(y, grid)
 
 
