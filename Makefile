@@ -66,7 +66,7 @@ bench: $(STAMP)
 
 # The tests of the native kernels under AddressSanitizer and UndefinedBehaviorSanitizer.
 sanitize: $(STAMP)
-	PYTHON=$(BIN)/python custom_ops/sanitize.sh build/sanitize $(PYTEST_FLAGS)
+	PYTHON=$(BIN)/python custom_ops/sanitize.sh build/sanitize -n $(JOBS) --dist loadgroup $(PYTEST_FLAGS)
 
 # The tables of what is supported: README.md from the registries, docs/layers.md from one model a row.
 supported: $(STAMP)
