@@ -29,6 +29,7 @@ import re
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -141,11 +142,25 @@ def run(options: argparse.Namespace, console: Console) -> tuple[Tally, float]:
     ):
         task = progress.add_task("fuzz", total=sum(b[1] for b in blocks))
         for done, tally in enumerate(pool.imap_unordered(_block, blocks), start=1):
+            for text in tally.failures:
+                _keep(options.failures, len(total.failures), text, progress.console)
             total.add(tally)
             progress.update(task, completed=total.cases)
             if not console.is_terminal and done % 5 == 0:
                 console.print(f"{total.cases} cases, {len(total.failures)} failures")
     return total, time.monotonic() - start
+
+
+def _keep(folder: Path, number: int, text: str, console: Console) -> None:
+    """Write a failing network's script, and print what it builds."""
+    message, _, script = text.partition("\n\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"failing_{number}.py"
+    path.write_text(script)
+    body = re.search(r"^def build\(\):.*?(?=\n\nif __name__)", script, re.DOTALL | re.MULTILINE)
+    console.rule(f"failure {number}, script {path}")
+    console.print(message, markup=False, highlight=False)
+    console.print(body.group(0) if body else script, markup=False, highlight=False)
 
 
 def record(options: argparse.Namespace, total: Tally, seconds: float) -> dict[str, Any]:
@@ -157,6 +172,8 @@ def record(options: argparse.Namespace, total: Tally, seconds: float) -> dict[st
     exact, tolerant = total.values
     found |= {"values": {"exact": exact, "float or quotient, tolerance": tolerant}}
     found |= {"tensors": {"exact": total.tensors[0], "float or quotient, tolerance": total.tensors[1]}}
+    packages = ("keras", "tensorflow", "hgq2", "sparsepixels", "onnx", "onnxruntime", "qonnx", "numpy")
+    found |= {"versions": {name: version(name) for name in packages}}
     return {"seed": options.seed, "seconds": round(seconds), "mismatches": len(total.failures), **found}
 
 
@@ -191,15 +208,6 @@ def main() -> int:
     show(console, total, seconds)
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(json.dumps(record(options, total, seconds), indent=2) + "\n")
-    for number, text in enumerate(total.failures):
-        options.failures.mkdir(parents=True, exist_ok=True)
-        path = options.failures / f"failing_{number}.py"
-        message, _, script = text.partition("\n\n")
-        path.write_text(script)
-        console.rule(f"failure {number}, script {path}")
-        console.print(message, markup=False, highlight=False)
-        body = re.search(r"^def build\(\):.*?(?=\n\nif __name__)", script, re.DOTALL | re.MULTILINE)
-        console.print(body.group(0) if body else script, markup=False, highlight=False)
     return 1 if total.failures else 0
 
 
