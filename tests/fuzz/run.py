@@ -72,7 +72,7 @@ def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: boo
     """Check `cases` networks of different structure; a failure, made smaller, is in the tally and ends the block."""
     from fuzz.check import check
 
-    tally, give_up = Tally(), [float("inf")]
+    tally, give_up, simulated = Tally(), [float("inf")], [0]
     seen: set[object] = set()
 
     @seed(hypothesis_seed)
@@ -92,7 +92,7 @@ def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: boo
                 return
             seen.add(network.structure())
             tally.cases += 1
-        csim = bool(csim_every) and tally.cases % csim_every == 0
+        csim = bool(csim_every) and tally.cases >= simulated[0] + csim_every
         if tally.failures:  # hypothesis makes the network smaller: compile only if that is what failed
             if time.monotonic() > give_up[0]:
                 return
@@ -105,6 +105,8 @@ def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: boo
             raise
         if tally.failures:  # made smaller, it does not fail any more
             return
+        if "C-simulated" in result.notes:
+            simulated[0] = tally.cases
         tally.exported += not result.refusal
         tally.refusals[result.refusal] += bool(result.refusal)
         tally.features.update(network.features if not result.refusal else ())
@@ -199,7 +201,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--block", type=int, help="run this block only")
-    parser.add_argument("--csim-every", type=int, default=5, help="C-simulate every k-th case; 0: none")
+    parser.add_argument(
+        "--csim-every", type=int, default=5, help="C-simulate a case in k, of those with hardware; 0: none"
+    )
     parser.add_argument("--record", type=Path, default=Path("build/fuzz.json"), help="statistics as JSON")
     parser.add_argument("--failures", type=Path, default=Path("build/fuzz"), help="folder for failing scripts")
     options = parser.parse_args()
