@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -247,7 +248,8 @@ def _firmware(proto: Any, folder: Path) -> str:
     try:
         sq.to_hls(proto, folder / "firmware", force=True)
     except SparseQonnxError as error:
-        return f"no: {error.where.removeprefix('node ')}"
+        op_type = re.search(r"\((\w+)\)$", error.where)  # names of converted nodes depend on what ran before
+        return f"no: {op_type.group(1) if op_type else error.where}"
     return "yes"
 
 
