@@ -49,6 +49,7 @@ DOCUMENTED = (
     Refusal(
         "partial windows", UnsupportedLayerError, r"pool_size=", ("layer QAveragePooling2D", "layer QMaxPooling2D")
     ),
+    Refusal("QDot", UnsupportedLayerError, r"QDot\): has no exact counterpart", ("layer QDot",)),
     Refusal("reads filled pixels", UnsupportedLayerError, r"reads the inactive pixels", ("filled pixels",)),
     Refusal("budget rounds to 0", UnsupportedLayerError, r"the pixel budget"),
 )
