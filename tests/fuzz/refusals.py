@@ -41,7 +41,6 @@ DOCUMENTED = (
     Refusal("sigmoid on a sparse map", UnsupportedLayerError, r"sparse feature map", ("misuse",)),
     Refusal("different pixels", UnsupportedLayerError, r"pixels", ("misuse: merge",)),
     Refusal("no counterpart", UnsupportedLayerError, r"BatchNormalization\): has no exact", ("misuse",)),
-    Refusal("product of two data tensors", UnsupportedLayerError, r"QDot\): has no exact", ("layer QDot",)),
     Refusal("unstable softmax, no input quantizer", UnsupportedLayerError, r"enable_iq=False", ("layer QSoftmax",)),
     Refusal("large table", UnsupportedLayerError, r"table of 2\*\*", ("layer QSoftmax", "layer QUnaryFunctionLUT")),
     Refusal("tf2onnx is not installed", ToolError, r"tf2onnx", ("misuse: elementwise",)),
@@ -49,7 +48,6 @@ DOCUMENTED = (
     Refusal(
         "partial windows", UnsupportedLayerError, r"pool_size=", ("layer QAveragePooling2D", "layer QMaxPooling2D")
     ),
-    Refusal("QDot", UnsupportedLayerError, r"QDot\): has no exact counterpart", ("layer QDot",)),
     Refusal("reads filled pixels", UnsupportedLayerError, r"reads the inactive pixels", ("filled pixels",)),
     Refusal("budget rounds to 0", UnsupportedLayerError, r"the pixel budget"),
 )

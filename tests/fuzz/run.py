@@ -29,7 +29,6 @@ import re
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -72,7 +71,7 @@ def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: boo
     """Check `cases` networks of different structure; a failure, made smaller, is in the tally and ends the block."""
     from fuzz.check import check
 
-    tally, give_up, simulated = Tally(), [float("inf")], [0]
+    tally, give_up = Tally(), [float("inf")]
     seen: set[object] = set()
 
     @seed(hypothesis_seed)
@@ -92,7 +91,7 @@ def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: boo
                 return
             seen.add(network.structure())
             tally.cases += 1
-        csim = bool(csim_every) and tally.cases >= simulated[0] + csim_every
+        csim = bool(csim_every) and tally.cases % csim_every == 0
         if tally.failures:  # hypothesis makes the network smaller: compile only if that is what failed
             if time.monotonic() > give_up[0]:
                 return
@@ -105,8 +104,6 @@ def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: boo
             raise
         if tally.failures:  # made smaller, it does not fail any more
             return
-        if "C-simulated" in result.notes:
-            simulated[0] = tally.cases
         tally.exported += not result.refusal
         tally.refusals[result.refusal] += bool(result.refusal)
         tally.features.update(network.features if not result.refusal else ())
@@ -144,25 +141,11 @@ def run(options: argparse.Namespace, console: Console) -> tuple[Tally, float]:
     ):
         task = progress.add_task("fuzz", total=sum(b[1] for b in blocks))
         for done, tally in enumerate(pool.imap_unordered(_block, blocks), start=1):
-            for text in tally.failures:
-                _keep(options.failures, len(total.failures), text, progress.console)
             total.add(tally)
             progress.update(task, completed=total.cases)
             if not console.is_terminal and done % 5 == 0:
                 console.print(f"{total.cases} cases, {len(total.failures)} failures")
     return total, time.monotonic() - start
-
-
-def _keep(folder: Path, number: int, text: str, console: Console) -> None:
-    """Write a failing network's script, and print what it builds."""
-    message, _, script = text.partition("\n\n")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"failing_{number}.py"
-    path.write_text(script)
-    body = re.search(r"^def build\(\):.*?(?=\n\nif __name__)", script, re.DOTALL | re.MULTILINE)
-    console.rule(f"failure {number}, script {path}")
-    console.print(message, markup=False, highlight=False)
-    console.print(body.group(0) if body else script, markup=False, highlight=False)
 
 
 def record(options: argparse.Namespace, total: Tally, seconds: float) -> dict[str, Any]:
@@ -174,8 +157,6 @@ def record(options: argparse.Namespace, total: Tally, seconds: float) -> dict[st
     exact, tolerant = total.values
     found |= {"values": {"exact": exact, "float or quotient, tolerance": tolerant}}
     found |= {"tensors": {"exact": total.tensors[0], "float or quotient, tolerance": total.tensors[1]}}
-    packages = ("keras", "tensorflow", "hgq2", "sparsepixels", "onnx", "onnxruntime", "qonnx", "numpy")
-    found |= {"versions": {name: version(name) for name in packages}}
     return {"seed": options.seed, "seconds": round(seconds), "mismatches": len(total.failures), **found}
 
 
@@ -201,9 +182,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--block", type=int, help="run this block only")
-    parser.add_argument(
-        "--csim-every", type=int, default=5, help="C-simulate a case in k, of those with hardware; 0: none"
-    )
+    parser.add_argument("--csim-every", type=int, default=5, help="C-simulate every k-th case; 0: none")
     parser.add_argument("--record", type=Path, default=Path("build/fuzz.json"), help="statistics as JSON")
     parser.add_argument("--failures", type=Path, default=Path("build/fuzz"), help="folder for failing scripts")
     options = parser.parse_args()
@@ -212,6 +191,15 @@ def main() -> int:
     show(console, total, seconds)
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(json.dumps(record(options, total, seconds), indent=2) + "\n")
+    for number, text in enumerate(total.failures):
+        options.failures.mkdir(parents=True, exist_ok=True)
+        path = options.failures / f"failing_{number}.py"
+        message, _, script = text.partition("\n\n")
+        path.write_text(script)
+        console.rule(f"failure {number}, script {path}")
+        console.print(message, markup=False, highlight=False)
+        body = re.search(r"^def build\(\):.*?(?=\n\nif __name__)", script, re.DOTALL | re.MULTILINE)
+        console.print(body.group(0) if body else script, markup=False, highlight=False)
     return 1 if total.failures else 0
 
 
