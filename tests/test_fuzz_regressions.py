@@ -14,6 +14,7 @@ from sparse_qonnx.fixed import OverflowMode, RoundingMode, quantize
 from sparse_qonnx.graph import GraphBuilder
 from sparse_qonnx.grid import Grid, NodeContext, quantized_limits
 from sparse_qonnx.passes import finalize
+from sparse_qonnx.reference import run_reference
 from sparse_qonnx.runtime import run_tensors
 from sparse_qonnx.standard.gather import Gather
 from sparse_qonnx.standard.reduce_mean import ReduceMean
@@ -106,3 +107,18 @@ def test_batch_normalized_dense_layers_have_a_reference_in_float64() -> None:
     wide = reference_outputs(model, np.ones((1, 2, 2, 1), np.float32), ["dense"], float64=True)["dense"]
     narrow = reference_outputs(model, np.ones((1, 2, 2, 1), np.float32), ["dense"])["dense"]
     assert np.array_equal(wide, narrow)
+
+
+def test_relu_before_a_wide_clip_runs_in_stock_onnxruntime() -> None:
+    """onnxruntime's fusion of Relu and Clip rejects a file whose Clip is float64."""
+    graph = GraphBuilder("g")
+    x = graph.input("x", (3,))
+    (wide,) = graph.node("Mul", [x, graph.constant("factor", np.array(1 + 2.0**-20, np.float32))], ["wide"])
+    (positive,) = graph.node("Relu", [wide], ["positive"])
+    bounds = [graph.constant(n, np.array(v, np.float32)) for n, v in (("low", 0.0), ("high", 1.5))]
+    graph.output(graph.node("Clip", [positive, *bounds], ["y"])[0])
+    model = finalize(graph.build(), "ap_fixed<20,6>")
+    events = {"x": np.array([[-1.0, 0.5, 3.0]], dtype=np.float32)}
+    stock = run_tensors(model, events)["y"]
+    assert stock.tolist() == [[0.0, np.float32(0.5 * (1 + 2.0**-20)), 1.5]]
+    assert np.array_equal(run_reference(model, events)["y"], stock)

@@ -85,7 +85,18 @@ class _Retyper:
                 node.output[n] = exact
             else:
                 self._declare(name, name, kind)
-        self.nodes.extend([node, *late])
+        wide_clip = node.op_type == "Clip" and kind == TensorProto.DOUBLE
+        self.nodes.extend([*(self._without_clip(node) if wide_clip else [node]), *late])
+
+    def _without_clip(self, clip: NodeProto) -> list[NodeProto]:
+        """Max and Min: onnxruntime fuses Relu and Clip in float32 only, and rejects the file where they are float64."""
+        x, low, high = clip.input
+        raised = f"{clip.output[0]}.raised"
+        self._declare(raised, clip.output[0], TensorProto.DOUBLE)
+        return [
+            helper.make_node("Max", [x, low], [raised], name=f"{clip.name}.raised"),
+            helper.make_node("Min", [raised, high], list(clip.output), name=clip.name),
+        ]
 
     def _declare(self, name: str, like: str, kind: int) -> None:
         value = ValueInfoProto()
