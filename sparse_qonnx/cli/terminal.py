@@ -1,0 +1,135 @@
+"""What the commands share: consoles, what long work shows, arguments that several have, how errors end."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sparse_qonnx.errors import OutputPathError, SparseQonnxError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+OK, MISMATCH, ERROR, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: success, a comparison found mismatches, an error told in one message on stderr, Ctrl-C."""
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A spinner on a terminal, nothing elsewhere."""
+    if not ERR.is_terminal:
+        yield
+        return
+    with ERR.status(escape(what)):
+        yield
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal, nothing elsewhere; yields a function of (done, total)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as bar:
+        task = bar.add_task(escape(what), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """TensorFlow talks about its build while it is imported, past Python's stderr: what follows is only our own."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def import_keras() -> None:
+    """Import what `sparse_qonnx.export` needs; what is missing is its own message."""
+    with quiet_imports(), suppress(ImportError):
+        import hgq  # noqa: F401
+        import sparsepixels.layers  # noqa: F401
+
+
+def say(text: str) -> None:
+    """Print a line on stdout, as it is."""
+    OUT.print(escape(text))
+
+
+def require_folder(output: str) -> None:
+    """Refuse an output file that cannot be, before the work and not after it."""
+    path = Path(output)
+    if path.is_dir():
+        raise OutputPathError(f"output {output!r}", "is a folder", allowed="a file name")
+    if not path.parent.is_dir():
+        raise OutputPathError(f"output {output!r}", f"the folder {str(path.parent)!r} does not exist", fix="create it")
+
+
+def compare(keras_model: Any, model: ModelProto, project: Any, inputs: dict[str, NDArray[np.float32]]) -> int:
+    """Verify, print the table and what belongs under it; the exit code."""
+    from sparse_qonnx.verify import verify
+
+    with progress("comparing") as advance:
+        report = verify(keras_model, model, project, inputs, progress=advance)
+    OUT.print(report.table)
+    for line in report.remarks:
+        say(line)
+    return OK if report.ok else MISMATCH
+
+
+def positive(text: str) -> int:
+    """An argument that is a whole number of at least 1."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """`--version`."""
+    import sparse_qonnx
+
+    parser.add_argument("--version", action="version", version=f"%(prog)s {sparse_qonnx.__version__}")
+
+
+def add_input(parser: argparse.ArgumentParser, required: bool) -> None:
+    """`--input`, once for each input."""
+    text = "events as a NumPy array; NAME=X.npy for each input where the model has several"
+    parser.add_argument("--input", action="append", required=required, metavar="X.npy", help=text)
+
+
+def call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Run the chosen command; an expected error becomes one message and exit code 2."""
+    args = parser.parse_args(argv)
+    show = warnings.showwarning
+    warnings.showwarning = lambda message, *_, **__: ERR.print(f"[yellow]warning:[/yellow] {escape(str(message))}")
+    try:
+        code: int = args.run(args)
+    except SparseQonnxError as error:
+        ERR.print(f"[bold red]error:[/bold red] {escape(str(error))}")
+        return ERROR
+    except KeyboardInterrupt:
+        ERR.print("interrupted")
+        return INTERRUPTED
+    finally:
+        warnings.showwarning = show
+    return code
