@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
-from sparse_qonnx.errors import ModelFileError, OutputPathError
+from sparse_qonnx.aside import aside_file
+from sparse_qonnx.errors import ModelFileError
 
 
 def read_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProto:
@@ -49,24 +49,7 @@ def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:
     """Write a file aside and move it into place, so that a reader sees the old file or the whole new one.
 
     Raises:
-        OutputPathError: if the folder does not exist or cannot be written.
+        OutputPathError: if the folder does not exist, cannot be written, or is full.
     """
-    target = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        aside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            umask = os.umask(0)
-            os.umask(umask)
-            aside.chmod(0o666 & ~umask)
-            aside.replace(target)
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        problem = f"cannot be written: {error.strerror}"
-        raise OutputPathError(
-            f"output {str(target)!r}", problem, fix="choose a folder that exists and is yours"
-        ) from error
+    with aside_file(path) as stream:
+        stream.write(data)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -117,13 +120,33 @@ def add_input(parser: argparse.ArgumentParser, required: bool) -> None:
     parser.add_argument("--input", action="append", required=required, metavar="X.npy", help=text)
 
 
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """A signal to end is an exception, so that what lies aside, child processes and progress bars end, too."""
+    signals = [signal.SIGTERM, signal.SIGHUP] if threading.current_thread() is threading.main_thread() else []
+    # One that is ignored stays so: nohup.
+    ours = [number for number in signals if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _exit)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _exit(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
 def call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the chosen command; an expected error becomes one message and exit code 2."""
     args = parser.parse_args(argv)
     show = warnings.showwarning
     warnings.showwarning = lambda message, *_, **__: ERR.print(f"[yellow]warning:[/yellow] {escape(str(message))}")
     try:
-        code: int = args.run(args)
+        with _ending_in_order():
+            code: int = args.run(args)
     except SparseQonnxError as error:
         ERR.print(f"[bold red]error:[/bold red] {escape(str(error))}")
         return ERROR

@@ -6,8 +6,6 @@ depend on the project only, never on data, and every variant of a kernel is coun
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +16,8 @@ from rich import box
 from rich.table import Table as RichTable
 
 from sparse_qonnx import _paths
+from sparse_qonnx.aside import as_output_error, scratch_folder
+from sparse_qonnx.children import run_child
 from sparse_qonnx.errors import ToolError
 from sparse_qonnx.hls import emit
 from sparse_qonnx.hls.headers import find_compiler
@@ -188,8 +188,8 @@ def take_census(folder: Path, graph: TypedGraph) -> Census:
         ToolError: no compiler, or a kernel that cannot be counted.
     """
     plan = schedule(graph)
-    with tempfile.TemporaryDirectory(prefix="sparse-qonnx-census-") as scratch:
-        lines = _run(folder, census_source(graph), Path(scratch))
+    with scratch_folder() as scratch:
+        lines = _run(folder, census_source(graph), scratch)
     operations = {layer.config_name: Operations(buffer_bits=_buffer_bits(layer, graph)) for layer in graph.layers}
     cycles: dict[str, int] = {}
     for word, name, *rest in lines:
@@ -232,15 +232,16 @@ def _buffer_bits(layer: Layer, graph: TypedGraph) -> int:
 
 def _run(folder: Path, source: str, scratch: Path) -> list[list[str]]:
     compiler = find_compiler()
-    (scratch / "census.cpp").write_text(source, encoding="utf-8")
+    with as_output_error("temporary folder"):
+        (scratch / "census.cpp").write_text(source, encoding="utf-8")
     census = _paths.hls_backend() / "sim" / "census"
     command = [compiler, "-std=c++11", "-O1", "-Wno-unknown-pragmas", "-DSPARSE_QONNX_CENSUS", "-I", str(census)]
     command += ["-I", str(folder / "firmware"), "-o", str(scratch / "census"), str(scratch / "census.cpp")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_child(command, env={"TMPDIR": str(scratch)})
     if done.returncode != 0:
         error = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr[:300])
         raise ToolError(compiler, f"cannot compile the census: {error}", fix=f"read {str(folder / 'firmware')!r}")
-    counted = subprocess.run([str(scratch / "census")], capture_output=True, text=True)
+    counted = run_child([str(scratch / "census")])
     if counted.returncode != 0:
         problem = counted.stderr.strip() if counted.returncode == _BRANCHED else f"ended with {counted.returncode}"
         raise ToolError("census", problem, allowed="kernels without branches on data", fix="see common/select.h")

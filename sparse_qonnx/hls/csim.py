@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import os
-import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_qonnx.errors import ToolError
+from sparse_qonnx.aside import scratch_folder
+from sparse_qonnx.children import run_child
+from sparse_qonnx.errors import OutputPathError, ToolError
 from sparse_qonnx.hls.emit import INDENT, using
 from sparse_qonnx.hls.headers import find_ap_headers, find_compiler
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import TypedGraph
+from sparse_qonnx.locks import locked
 
 Array = NDArray[np.float64]
 
@@ -46,6 +48,7 @@ def compile_library(folder: Path, top: str) -> Path:
 
     Raises:
         ToolError: no compiler or no headers, or the compiler fails.
+        OutputPathError: the project cannot be written, or the disk is full.
     """
     compiler, headers = find_compiler(), find_ap_headers()
     sources = [folder / "firmware" / f"{top}.cpp", folder / "sim" / "bridge.cpp"]
@@ -53,16 +56,32 @@ def compile_library(folder: Path, top: str) -> Path:
     target = folder / "build" / f"lib{top}-{_digest(folder, command)}.so"
     if target.is_file():
         return target
-    target.parent.mkdir(exist_ok=True)
-    aside = target.with_suffix(f".{os.getpid()}.tmp")
-    done = subprocess.run([*command, "-o", str(aside)], capture_output=True, text=True)
-    if done.returncode != 0:
-        aside.unlink(missing_ok=True)
-        said = [line.strip() for line in done.stderr.splitlines()]
-        first = next((line for line in said if "error:" in line and "collect2" not in line), " | ".join(said[:3]))
-        raise ToolError(compiler, f"cannot compile the firmware: {first}", fix=f"read {str(folder / 'firmware')!r}")
-    aside.replace(target)
+    with _building(folder, sources[-1]) as aside:
+        if target.is_file():
+            return target
+        library = aside / target.name
+        with scratch_folder() as scratch:
+            done = run_child([*command, "-o", str(library)], env={"TMPDIR": str(scratch)})
+        if done.returncode != 0:
+            said = [line.strip() for line in done.stderr.splitlines()]
+            first = next((line for line in said if "error:" in line and "collect2" not in line), " | ".join(said[:3]))
+            raise ToolError(compiler, f"cannot compile the firmware: {first}", fix=f"read {str(folder / 'firmware')!r}")
+        library.replace(target)
     return target
+
+
+@contextmanager
+def _building(folder: Path, source: Path) -> Iterator[Path]:
+    """A folder to compile in, in the project; whoever wants the same waits and finds it done."""
+    where = f"project {str(folder)!r}"
+    try:
+        (folder / "build").mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputPathError(
+            where, f"cannot be written: {error.strerror}", fix="write it where you may write"
+        ) from error
+    with locked(source, where, wait=True), scratch_folder(folder / "build") as aside:
+        yield aside
 
 
 def _digest(folder: Path, command: list[str]) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from onnx import ModelProto
 
 from sparse_qonnx import _paths
+from sparse_qonnx.aside import aside_folder, remove_leftovers
 from sparse_qonnx.errors import OutputPathError
 from sparse_qonnx.hls import emit, testbench
 from sparse_qonnx.hls.config import HlsConfig
@@ -20,6 +20,7 @@ from sparse_qonnx.hls.csim import bridge_source
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.tools import TOOLS, script_values
 from sparse_qonnx.hls.typed import TypedGraph
+from sparse_qonnx.locks import locked
 
 Files = dict[str, bytes]
 
@@ -89,7 +90,8 @@ def check_target_folder(target: Path, force: bool) -> None:
     Raises:
         OutputPathError: it is a file, holds something else, or a project that is not to be replaced.
     """
-    where = f"output folder {str(target)!r}"
+    where = _where(target)
+    remove_leftovers(target)
     if not target.exists() and not target.is_symlink():
         return
     if not target.is_dir():
@@ -106,28 +108,38 @@ def write_project(target: Path, files: Files) -> None:
     """Write the project aside, then move it into place; an old project stays until the new one is whole.
 
     Raises:
-        OutputPathError: the folder cannot be written.
+        OutputPathError: the folder cannot be written, or a process works in the old project.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise OutputPathError(f"output folder {str(target)!r}", f"cannot be written: {error.strerror}") from error
-    old = aside.with_name(aside.name + ".old")
-    try:
+        raise OutputPathError(_where(target), f"cannot be written: {error.strerror}") from error
+    manifest = target / MANIFEST
+    replace = manifest.is_file()
+    with locked(manifest, _where(target)) if replace else nullcontext(), aside_folder(target, replace=replace) as aside:
         for name, content in files.items():
             path = aside / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o777 & ~umask)
-        if target.exists():
-            target.rename(old)
-        aside.rename(target)
-    except OSError as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        if old.exists() and not target.exists():
-            old.rename(target)
-        raise OutputPathError(f"output folder {str(target)!r}", f"cannot be written: {error.strerror}") from error
-    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def working_in(folder: Path, manifest: bytes) -> Iterator[None]:
+    """Nobody replaces a project that is worked in.
+
+    Args:
+        folder: the project.
+        manifest: what it was made from.
+
+    Raises:
+        OutputPathError: it is no longer there, was replaced by another, or is being replaced.
+    """
+    with locked(folder / MANIFEST, _where(folder), shared=True):
+        if (folder / MANIFEST).read_bytes() != manifest:
+            problem = "was replaced by a project of another model, other options or another version"
+            raise OutputPathError(_where(folder), problem, fix="write it again")
+        yield
+
+
+def _where(target: Path) -> str:
+    return f"output folder {str(target)!r}"

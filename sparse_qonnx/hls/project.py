@@ -19,7 +19,7 @@ from sparse_qonnx.hls.balance import Choices, balance
 from sparse_qonnx.hls.census import Census, take_census
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.csim import Library, compile_library
-from sparse_qonnx.hls.folder import check_target_folder, project_files, write_project
+from sparse_qonnx.hls.folder import MANIFEST, check_target_folder, project_files, working_in, write_project
 from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.report import SynthesisReport, read_reports
 from sparse_qonnx.hls.tools import TOOLS, Tool, run_tool
@@ -71,8 +71,9 @@ def to_hls(
     if options.input_precision:
         proto = state_input_precision(proto, options.input_precision)
     choices = balance(lower(proto, options), options)
-    write_project(target, project_files(proto, choices.graph, options))
-    return HlsProject(target, choices.graph, options, choices)
+    files = project_files(proto, choices.graph, options)
+    write_project(target, files)
+    return HlsProject(target, choices.graph, options, choices, files[MANIFEST])
 
 
 class HlsProject:
@@ -83,13 +84,15 @@ class HlsProject:
         graph: what is in it.
         config: the options it was made with.
         choices: variants and parallel factors of its layers.
+        manifest: what it was made from, as the folder says.
     """
 
-    def __init__(self, folder: Path, graph: TypedGraph, config: HlsConfig, choices: Choices) -> None:
+    def __init__(self, folder: Path, graph: TypedGraph, config: HlsConfig, choices: Choices, manifest: bytes) -> None:
         self.folder = folder
         self.graph = graph
         self.config = config
         self.choices = choices
+        self._manifest = manifest
         self._library: Library | None = None
 
     # ---- what is in it ----------------------------------------------------------------------------------------------
@@ -124,9 +127,11 @@ class HlsProject:
 
         Raises:
             ToolError: the compiler or the ap_fixed headers are missing, or it fails.
+            OutputPathError: the project was replaced by another, or the disk is full.
         """
-        path = compile_library(self.folder, self.graph.top)
-        self._library = Library(path, self.graph)
+        with working_in(self.folder, self._manifest):
+            path = compile_library(self.folder, self.graph.top)
+            self._library = Library(path, self.graph)
         return path
 
     def predict(
@@ -222,8 +227,10 @@ class HlsProject:
 
         Raises:
             ToolError: no compiler, or a kernel that cannot be counted.
+            OutputPathError: the project was replaced by another, or the disk is full.
         """
-        return take_census(self.folder, self.graph)
+        with working_in(self.folder, self._manifest):
+            return take_census(self.folder, self.graph)
 
     # ---- synthesis --------------------------------------------------------------------------------------------------
 
@@ -242,8 +249,10 @@ class HlsProject:
 
         Raises:
             ToolError: the tool is not installed, fails or takes too long.
+            OutputPathError: the project was replaced by another, or the tool runs in it already.
         """
-        run_tool(self.tool, self.folder, steps, log, timeout)
+        with working_in(self.folder, self._manifest):
+            run_tool(self.tool, self.folder, steps, log, timeout)
         return self.report() if "synth" in steps else SynthesisReport()
 
     def report(self) -> SynthesisReport:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparse_qonnx.children import child, stop
 from sparse_qonnx.errors import ConfigurationError, ToolError
 from sparse_qonnx.hls.config import HlsConfig
+from sparse_qonnx.locks import locked
 
 STEPS = ("csim", "synth", "cosim", "export")
 
@@ -97,6 +96,7 @@ def run_tool(
     Raises:
         ConfigurationError: an unknown step.
         ToolError: the tool is not installed, fails, or takes too long; the end of its output is in the message.
+        OutputPathError: the tool runs in this project already.
     """
     for step in steps:
         if step not in STEPS:
@@ -108,24 +108,13 @@ def run_tool(
             allowed=tool.name,
             fix=f"source the tool's settings64.sh, or run in {str(folder)!r}: {' '.join(tool.command)}",
         )
-    environment = {**os.environ, "HLS_STEPS": " ".join(s for s in STEPS if s in steps)}
+    environment = {"HLS_STEPS": " ".join(s for s in STEPS if s in steps)}
     lines: list[str] = []
-    with subprocess.Popen(
-        tool.command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as process:
-        try:
-            code = _follow(process, lines, log, timeout)
-        except BaseException:
-            _stop(process)
-            raise
+    with (
+        locked(folder / "build_prj.tcl", f"synthesis in {str(folder)!r}"),
+        child(tool.command, cwd=folder, env=environment, merge=True) as process,
+    ):
+        code = _follow(process, lines, log, timeout)
     if code != 0:
         tail = " | ".join(line for line in lines[-8:] if line)
         problem = f"took longer than {timeout} s" if code is None else f"ended with code {code}"
@@ -138,11 +127,11 @@ def _follow(
     """Pass output on until the process ends; None when it had to be stopped."""
     stopped = threading.Event()
 
-    def stop() -> None:
+    def end() -> None:
         stopped.set()
-        _stop(process)
+        stop(process)
 
-    timer = threading.Timer(timeout, stop) if timeout is not None else None
+    timer = threading.Timer(timeout, end) if timeout is not None else None
     if timer is not None:
         timer.start()
     try:
@@ -156,9 +145,3 @@ def _follow(
         if timer is not None:
             timer.cancel()
     return None if stopped.is_set() else code
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    """End a tool and what it started: the commands are scripts, and what hangs is a child of theirs."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
 
+from sparse_qonnx.aside import scratch_folder
 from sparse_qonnx.cli.terminal import add_input, compare, import_keras, positive, working
 
 HELP = "compare all implementations of an ONNX file, value for value"
@@ -34,12 +33,12 @@ def run(args: argparse.Namespace) -> int:
         import_keras()
         with working(f"loading {args.keras}"):
             keras_model = load_model(args.keras)
-    with tempfile.TemporaryDirectory(prefix="sparse-qonnx-") as folder:
+    with scratch_folder() as folder:
         project = None
         if args.csim:
             from sparse_qonnx.hls import to_hls
 
             with working("compiling the C-simulation"):
-                project = to_hls(args.model, Path(folder) / "firmware")
+                project = to_hls(args.model, folder / "firmware")
                 project.compile()
         return compare(keras_model, model, project, inputs)
