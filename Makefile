@@ -15,7 +15,7 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test lint format fuzz properties bench sanitize wheel supported clean
+.PHONY: help install demo test lint format fuzz variants properties bench sanitize wheel supported clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -56,6 +56,10 @@ format: $(STAMP)
 # N random networks through every implementation, reproducible by SEED; failures become scripts in build/fuzz.
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/run.py --cases $(N) --seed $(SEED) --jobs $(JOBS)
+
+# Published models and N random networks through every kernel variant and parallel factor, C-simulated.
+variants: $(STAMP)
+	$(BIN)/python tests/run_variants.py --networks $(if $(filter 1000,$(N)),20,$(N)) --seed $(SEED)
 
 # The property tests of `make test`, with many more examples each.
 properties: $(STAMP)

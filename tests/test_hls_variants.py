@@ -113,6 +113,12 @@ WHOLE = {
 CASES = {"serial": SERIAL, "middle": MIDDLE, "full": FULL, "gather": GATHER, "whole": WHOLE}
 
 
+@pytest.fixture(autouse=True)
+def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few events: compiling is what takes the time."""
+    monkeypatch.setenv("CXXFLAGS", "-O0")
+
+
 @pytest.fixture(scope="module", params=["max", "average"])
 def case(request: pytest.FixtureRequest) -> tuple[ModelProto, np.ndarray, Mapping[str, np.ndarray]]:
     model, x = network(request.param), images(60)
@@ -144,3 +150,15 @@ def test_census_counts_every_variant_and_its_loops(tmp_path: Path) -> None:
         census = project.census()
         assert census.headline_bits > 0
         assert all(layer.cycles <= layer.latency + 1 for layer in census.layers)
+
+
+@pytest.mark.keras
+def test_a_random_network_in_several_designs() -> None:
+    """Every reduction and every level of parallel factors; `make variants` runs more."""
+    pytest.importorskip("sparsepixels")
+    from run_variants import Tally, drawn
+
+    tally = Tally()
+    for name, model, events, _ in drawn(1, 0):
+        tally.take(name, model, events, 1)
+    assert not tally.failures and tally.designs >= 2 and tally.values > 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +27,8 @@ Array = NDArray[np.float64]
 
 # ap_fixed's own headers read uninitialized members, which the compiler sees once they are inlined.
 FLAGS = ("-std=c++11", "-O3", "-fPIC", "-shared", "-Wno-unknown-pragmas", "-Wno-uninitialized", "-DSPARSE_QONNX_TRACE")
+FLAGS_VARIABLE = "CXXFLAGS"
+"""Environment variable with more flags for the compiler, such as -O1 for a project that is run once."""
 
 
 def bridge_source(graph: TypedGraph) -> str:
@@ -52,7 +56,8 @@ def compile_library(folder: Path, top: str) -> Path:
     """
     compiler, headers = find_compiler(), find_ap_headers()
     sources = [folder / "firmware" / f"{top}.cpp", folder / "sim" / "bridge.cpp"]
-    command = [compiler, *FLAGS, "-isystem", str(headers), "-I", str(folder / "sim"), *map(str, sources)]
+    flags = [*FLAGS, *shlex.split(os.environ.get(FLAGS_VARIABLE, ""))]
+    command = [compiler, *flags, "-isystem", str(headers), "-I", str(folder / "sim"), *map(str, sources)]
     target = folder / "build" / f"lib{top}-{_digest(folder, command)}.so"
     if target.is_file():
         return target

@@ -1,0 +1,104 @@
+"""Every kernel variant of a model's firmware, with serial, middle and full parallel factors.
+
+`make variants` runs the published models and random networks through them; see `tests/run_variants.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from sparse_qonnx.hls import to_hls
+from sparse_qonnx.hls.absorb import can_read_pixels
+from sparse_qonnx.hls.config import HlsConfig
+from sparse_qonnx.hls.factors import supported
+from sparse_qonnx.hls.lower import lower
+from sparse_qonnx.hls.typed import Layer, TypedGraph
+
+Options = dict[str, Any]
+REDUCTIONS = ("stream", "chunk", "tree")
+LEVELS = ("serial", "middle", "full")
+FACTORS = ("pixels_per_cycle", "inputs_per_cycle", "filters_per_cycle", "channels_per_cycle")
+
+
+def cases(model: ModelProto) -> dict[str, Options]:
+    """Configurations by name: every reduction with factors of every level; convolutions and dense layers take turns.
+
+    `pairs` and `gather`, `sparse` and `matrix` each occur with factors of every level too.
+    """
+    graph = lower(model, HlsConfig())
+    found: dict[str, Options] = {}
+    for r, reduction in enumerate(REDUCTIONS):
+        for n, level in enumerate(LEVELS):
+            layers = dict(_layers(graph, reduction, n, is_pairs=(r + n) % 2 == 0, is_sparse=r != 1))
+            if {"layers": layers} not in found.values():
+                found[f"{reduction}-{level}"] = {"layers": layers}
+    return found
+
+
+def diagonal(found: Mapping[str, Options], shift: int) -> dict[str, Options]:
+    """A third of the cases in which every reduction and every level still occurs."""
+    names = [f"{r}-{LEVELS[(n + shift) % len(LEVELS)]}" for n, r in enumerate(REDUCTIONS)]
+    return {name: found[name] for name in names if name in found}
+
+
+def _layers(
+    graph: TypedGraph, reduction: str, level: int, *, is_pairs: bool, is_sparse: bool
+) -> Iterator[tuple[str, Options]]:
+    scatters = {t.identifier: la for la in graph.layers if la.call.kernel == "sparse_to_dense" for t in la.outputs}
+    for layer in graph.layers:
+        possible = supported(layer)
+        match layer.call.kernel:
+            case "input_reduce":
+                chosen = _factors(possible, level) if reduction == "chunk" else {}
+                yield layer.node, {"variant": reduction} | chosen
+            case "sparse_conv":
+                chosen = _factors(possible, level)
+                gather = {"variant": "gather", "pixels_per_cycle": chosen["pixels_per_cycle"]}
+                yield layer.node, {"variant": "pairs"} | chosen if is_pairs else gather
+            case "sparse_pool":
+                yield layer.node, _factors(possible, level)
+            case "dense":
+                yield layer.node, _dense(layer, scatters.get(layer.inputs[0].identifier), level, is_sparse=is_sparse)
+
+
+def _dense(layer: Layer, scatter: Layer | None, level: int, *, is_sparse: bool) -> Options:
+    if scatter is not None and is_sparse and can_read_pixels(layer, scatter):
+        return {"variant": "sparse", "pixels_per_cycle": _pick(range(1, scatter.inputs[0].shape[0] + 1), level)}
+    return {"variant": "matrix", "reuse_factor": _pick(supported(layer)["reuse_factor"], len(LEVELS) - 1 - level)}
+
+
+def _factors(possible: Mapping[str, Sequence[object]], level: int) -> Options:
+    return {key: _pick(possible[key], level) for key in FACTORS if key in possible}
+
+
+def _pick(values: Sequence[Any], level: int) -> Any:
+    return values[(0, len(values) // 2, -1)[level]]
+
+
+def mismatches(
+    model: ModelProto,
+    inputs: Mapping[str, NDArray[Any]],
+    wanted: Mapping[str, NDArray[Any]],
+    config: Options,
+) -> dict[str, int]:
+    """Values of the firmware that differ from `wanted`, by tensor; heads from tables by more than they state."""
+    with TemporaryDirectory() as folder:
+        project = to_hls(model, Path(folder) / "firmware", config=config)
+        names = [name for name in wanted if name in project.tensors]
+        found = project.predict_tensors(inputs, names)
+    assert names
+    return {n: _differing(wanted[n], found[n], project.tolerances.get(n, 0.0)) for n in names}
+
+
+def _differing(wanted: NDArray[Any], found: NDArray[Any], tolerance: float) -> int:
+    assert wanted.shape == found.shape
+    if not tolerance:
+        return int(np.count_nonzero(found.astype(wanted.dtype) != wanted))
+    return int(np.count_nonzero(~(np.abs(found - wanted) <= tolerance + 1e-6)))
