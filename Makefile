@@ -15,13 +15,13 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test lint format fuzz variants properties bench sanitize wheel supported clean
+.PHONY: help install demo test lint format fuzz variants properties kill bench sanitize wheel supported clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
 	@echo "make test    all tests              make lint    style and types     make format  apply the style"
 	@echo "make fuzz    random networks        make bench   measurements        make clean   remove what was built"
-	@echo "make sanitize  tests of the native kernels under ASan and UBSan"
+	@echo "make sanitize  tests of the native kernels under ASan and UBSan    make kill  interrupted commands, full disks"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -67,6 +67,10 @@ properties: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py $(BENCH_FLAGS)
+
+# Commands killed at every change of a file and at random times, and on full disks: what is there is old or new.
+kill: $(STAMP)
+	$(BIN)/python tests/kill/run.py --keras --seed $(SEED) --output build/kill.json $(KILL_FLAGS)
 
 # The tests of the native kernels under AddressSanitizer and UndefinedBehaviorSanitizer.
 sanitize: $(STAMP)

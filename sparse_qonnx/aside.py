@@ -69,7 +69,7 @@ def aside_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
                 else:
                     aside.rename(target)  # refused if something came there in the meantime
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            _clear(aside)
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     with ExitStack() as stack:
         with as_output_error("temporary folder" if parent is None else f"folder {str(parent)!r}"):
             aside = _begin((parent or Path(tempfile.gettempdir())) / "sparse-qonnx")
-            stack.callback(shutil.rmtree, aside, ignore_errors=True)
+            stack.callback(_clear, aside)
             stack.enter_context(_make(aside, mode=0o700))
         yield aside
 
@@ -168,6 +168,15 @@ def _hold(descriptor: int, path: Path) -> bool:
     with suppress(LocksUnsupported):
         try_lock(descriptor, wait=True)
     return is_file_of(descriptor, path)
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder to the end, even when a signal comes in between."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _remove_unless_held(path: Path) -> None:

@@ -1,0 +1,401 @@
+"""Whole or not at all: what is written, what waits, what is refused, what is cleared, and who ends with whom."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparse_qonnx import aside
+from sparse_qonnx.aside import aside_file, aside_folder, remove_leftovers, scratch_folder
+from sparse_qonnx.children import run_child
+from sparse_qonnx.errors import OutputPathError
+from sparse_qonnx.files import write_bytes
+from sparse_qonnx.hls import to_hls
+from sparse_qonnx.hls.folder import MANIFEST
+from sparse_qonnx.locks import locked
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def python(code: str, *arguments: str | Path, **options: object) -> subprocess.Popen[str]:
+    """A process that runs `code` and says "ready" when it is."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    return process
+
+
+HOLD = """
+import fcntl, os, sys, time
+descriptor = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(descriptor, fcntl.LOCK_SH if sys.argv[2:] else fcntl.LOCK_EX)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "y.npy"
+    write_bytes(b"old", target)
+    with pytest.raises(TypeError), aside_file(target) as stream:
+        stream.writelines([b"new", "no bytes"])  # type: ignore[list-item]
+    assert target.read_bytes() == b"old" and names(tmp_path) == ["y.npy"]
+
+
+def test_a_full_disk_is_an_error_of_ours() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full")
+    with pytest.raises(OutputPathError, match="No space left"), aside.as_output_error("output"), full.open("wb") as f:
+        f.write(b"x" * 10_000)
+
+
+def test_links_are_followed_and_permissions_are_those_of_any_file(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "y")
+    write_bytes(b"new", tmp_path / "link")
+    (tmp_path / "plain").write_bytes(b"")
+    assert (tmp_path / "there" / "y").read_bytes() == b"new" and (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there" / "y").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputPathError, match=r"a device or a pipe.*a file name"):
+        write_bytes(b"", tmp_path / "pipe")
+    with pytest.raises(OutputPathError, match="is a folder"):
+        write_bytes(b"", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\U0001f600" * 63, ".y", "y [1]*?"])
+def test_any_name(tmp_path: Path, name: str) -> None:
+    write_bytes(b"1", tmp_path / name)
+    write_bytes(b"2", tmp_path / name)
+    assert (tmp_path / name).read_bytes() == b"2" and names(tmp_path) == [name]
+
+
+def test_leftovers_of_the_dead_are_cleared_those_of_the_living_are_not(tmp_path: Path) -> None:
+    target = tmp_path / "y"
+    dead, living, dead_folder = (tmp_path / f".y.{n}.aside" for n in ("0000", "1111", "2222"))
+    other = tmp_path / ".z.0000.aside"
+    for path in (dead, living, other):
+        path.write_bytes(b"half")
+    (dead_folder / "sub").mkdir(parents=True)
+    (dead_folder / "sub" / "file").write_bytes(b"half")
+    (tmp_path / ".y.3333.aside").symlink_to(other)
+    holder = python(HOLD, living)
+    write_bytes(b"new", target)
+    assert names(tmp_path) == [".y.1111.aside", ".y.3333.aside", ".z.0000.aside", "y"]
+    holder.kill()
+    holder.wait()
+    write_bytes(b"new", target)
+    assert not living.exists() and other.read_bytes() == b"half"
+
+
+def test_what_is_cleared_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, seen = aside.try_lock, []
+
+    def clear_first(descriptor: int, **options: bool) -> bool:
+        if not seen:
+            seen.extend(tmp_path.glob(".*.aside"))
+            seen[0].rmdir() if seen[0].is_dir() else seen[0].unlink()
+        return lock(descriptor, **options)
+
+    monkeypatch.setattr(aside, "try_lock", clear_first)
+    write_bytes(b"new", tmp_path / "y")
+    assert seen and (tmp_path / "y").read_bytes() == b"new"
+    seen.clear()
+    with aside_folder(tmp_path / "fw") as folder:
+        (folder / "file").write_bytes(b"new")
+    assert seen and (tmp_path / "fw" / "file").exists() and names(tmp_path) == ["fw", "y"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF])
+def test_without_locks_nothing_is_cleared_and_all_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / ".y.0000.aside").write_bytes(b"perhaps being written")
+    monkeypatch.setattr(fcntl, "flock", flock)
+    write_bytes(b"new", tmp_path / "y")
+    with aside_folder(tmp_path / "fw"):
+        pass
+    with locked(tmp_path / "y", "y"):
+        pass
+    assert names(tmp_path) == [".y.0000.aside", "fw", "y"]
+
+
+# ---- folders --------------------------------------------------------------------------------------------------------
+
+
+def fill(target: Path, content: str, replace: bool = False) -> None:
+    with aside_folder(target, replace=replace) as folder:
+        (folder / "file").write_text(content)
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_folders_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool) -> None:
+    if not exchange:
+        monkeypatch.setattr(aside, "_renameat2", lambda: None)
+    fill(tmp_path / "fw", "old")
+    fill(tmp_path / "fw", "new", replace=True)
+    assert (tmp_path / "fw" / "file").read_text() == "new" and names(tmp_path) == ["fw"]
+
+
+def test_a_folder_that_came_in_the_meantime_stays(tmp_path: Path) -> None:
+    with pytest.raises(OutputPathError, match="not empty"), aside_folder(tmp_path / "fw"):
+        fill(tmp_path / "fw", "another's")
+    assert (tmp_path / "fw" / "file").read_text() == "another's" and names(tmp_path) == ["fw"]
+
+
+def test_without_exchange_an_error_between_puts_the_old_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+    monkeypatch.setattr(aside, "_renameat2", lambda: None)
+    fill(tmp_path / "fw", "old")
+
+    def fails(self: Path, target: Path) -> Path:
+        if self.suffix == ".aside" and Path(target).name == "fw":
+            raise OSError(errno.EIO, "broken")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(OutputPathError, match="broken"):
+        fill(tmp_path / "fw", "new", replace=True)
+    assert (tmp_path / "fw" / "file").read_text() == "old" and names(tmp_path) == ["fw"]
+
+
+def test_without_exchange_who_is_killed_between_leaves_the_old_folder_to_be_put_back(tmp_path: Path) -> None:
+    fill(tmp_path / ".fw.0000.old", "old")
+    fill(tmp_path / ".fw.0000.aside", "new")
+    remove_leftovers(tmp_path / "fw")
+    assert (tmp_path / "fw" / "file").read_text() == "old" and names(tmp_path) == ["fw"]
+
+
+def test_a_signal_while_clearing_is_raised_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rmtree, signals = aside.shutil.rmtree, [KeyboardInterrupt]
+
+    def interrupted(path: Path, **options: bool) -> None:
+        if signals:
+            raise signals.pop()
+        rmtree(path, **options)
+
+    monkeypatch.setattr(aside.shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt), scratch_folder(tmp_path) as folder:
+        (folder / "file").write_text("x")
+    assert names(tmp_path) == []
+
+
+def test_temporary_files_go_where_tmpdir_says(tmp_path: Path) -> None:
+    code = (
+        "from sparse_qonnx.aside import scratch_folder\nwith scratch_folder() as f: print(f.parent, f.stat().st_mode)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [str(tmp_path), str(0o40700)] and names(tmp_path) == []
+
+
+# ---- projects -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def firmware(small_model: Path, tmp_path: Path) -> Path:
+    to_hls(small_model, tmp_path / "fw")
+    return tmp_path / "fw"
+
+
+def test_a_project_in_use_is_not_replaced(small_model: Path, firmware: Path) -> None:
+    before = (firmware / MANIFEST).stat()
+    holder = python(HOLD, firmware / MANIFEST, "shared")
+    with pytest.raises(OutputPathError, match=r"fw'.*in use by another process.*wait"):
+        to_hls(small_model, firmware, force=True)
+    assert os.path.samestat(before, (firmware / MANIFEST).stat()) and names(firmware.parent) == ["fw"]
+    holder.kill()
+    holder.wait()
+    to_hls(small_model, firmware, force=True)
+    assert not os.path.samestat(before, (firmware / MANIFEST).stat())
+
+
+@pytest.mark.csim
+def test_a_project_replaced_by_another_is_not_simulated_as_the_first(small_model: Path, tmp_path: Path) -> None:
+    first = to_hls(small_model, tmp_path / "fw")
+    to_hls(small_model, tmp_path / "fw", backend="Vivado", force=True)
+    with pytest.raises(OutputPathError, match=r"was replaced by a project of another model.*write it again"):
+        first.predict(np.zeros((1, 6, 8, 1), np.float32))
+
+
+@pytest.mark.csim
+def test_who_wants_the_same_library_waits_and_finds_it(small_model: Path, tmp_path: Path) -> None:
+    compiler = tmp_path / "c++"
+    script = f"#!/bin/sh\necho call >> {tmp_path}/calls\nsleep 0.5\n"
+    compiler.write_text(script + 'for word; do last=$word; done; printf "%s" "$TMPDIR" > "$last"\n')
+    compiler.chmod(0o755)
+    project = to_hls(small_model, tmp_path / "fw")
+    code = f"""
+import sys
+from pathlib import Path
+from sparse_qonnx.hls.csim import compile_library
+print("ready", flush=True)
+print(compile_library(Path({str(project.folder)!r}), {project.graph.top!r}))
+"""
+    environment = {**os.environ, "CXX": str(compiler), "TMPDIR": str(tmp_path)}
+    processes = [python(code, env=environment) for _ in range(3)]
+    paths = {process.communicate()[0] for process in processes}
+    assert len(paths) == 1 and (tmp_path / "calls").read_text() == "call\n"
+    (library,) = (project.folder / "build").iterdir()
+    assert paths == {f"{library}\n"}
+    assert Path(library.read_text()).parent == tmp_path, "the compiler's own files lie where TMPDIR says"
+    assert names(tmp_path) == ["c++", "calls", "fw"]
+
+
+def test_one_synthesis_at_a_time(
+    firmware: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "bin" / "vitis_hls"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\nexit 0\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    project = to_hls(small_model, firmware, force=True)
+    holder = python(HOLD, firmware / "build_prj.tcl")
+    with pytest.raises(OutputPathError, match=r"synthesis in .*in use"):
+        project.build(("csim",))
+    holder.kill()
+    holder.wait()
+    project.build(("csim",))
+
+
+def test_two_processes_that_write_one_folder(small_model: Path, tmp_path: Path) -> None:
+    """Only one of those that do not replace comes through; those that replace leave one whole project."""
+    code = f"""
+import sys
+from sparse_qonnx.errors import OutputPathError
+from sparse_qonnx.hls import to_hls
+print("ready", flush=True)
+sys.stdin.read()
+try:
+    to_hls({str(small_model)!r}, {str(tmp_path / "fw")!r}, force=sys.argv[1] == "force")
+    print("written")
+except OutputPathError as error:
+    print("refused")
+"""
+    for mode, allowed in (("new", [["refused", "written"]]), ("force", [["written"] * 2, ["refused", "written"]])):
+        processes = [python(code, mode, stdin=subprocess.PIPE) for _ in range(2)]
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.stdin = None
+        said = sorted(process.communicate()[0].strip() for process in processes)
+        assert said in allowed
+        to_hls(small_model, tmp_path / "whole", force=True)
+        files = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in tmp_path.iterdir()]
+        assert len(files) == 2 and files[0] == files[1]
+
+
+# ---- processes ------------------------------------------------------------------------------------------------------
+
+
+def test_a_child_gives_its_code_and_output(tmp_path: Path) -> None:
+    done = run_child(["sh", "-c", "pwd; echo $WORD >&2; cat; exit 3"], cwd=tmp_path, env={"WORD": "word"})
+    assert (done.returncode, done.stdout, done.stderr) == (3, f"{tmp_path}\n", "word\n")
+    assert run_child(["sh", "-c", "kill -9 $$"]).returncode == 128 + 9
+    missing = run_child(["/no/such/program"])
+    assert missing.returncode == 127 and "/no/such/program: No such file" in missing.stderr
+
+
+def running(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_children_and_their_children_end_with_us(tmp_path: Path, number: signal.Signals) -> None:
+    code = """
+import sys
+from sparse_qonnx.children import run_child
+print("ready", flush=True)
+run_child(["sh", "-c", f"sleep 60 & echo $! > {sys.argv[1]}/pid; mv {sys.argv[1]}/pid {sys.argv[1]}/child; sleep 60"])
+"""
+    process = python(code, tmp_path, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 10
+    while not (tmp_path / "child").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    child = int((tmp_path / "child").read_text())
+    assert running(child)
+    process.send_signal(number)
+    process.wait(5)
+    while running(child) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not running(child)
+
+
+@pytest.fixture
+def slow_run(small_model: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`sparse-qonnx run` on a terminal, with a batch that takes a while."""
+    np.save(tmp_path / "x.npy", np.zeros((5000, 6, 8, 1), np.float32))
+    master, terminal = pty.openpty()
+    command = [sys.executable, "-m", "sparse_qonnx.cli", "run", small_model, "--input", tmp_path / "x.npy"]
+    process = subprocess.Popen(
+        [*map(str, command), "-o", str(tmp_path / "y.npy"), "--batch", "1", "--kernels", "function"],
+        stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(terminal)
+    yield process, master
+    process.kill()
+    process.wait()
+    os.close(master)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["INT", "TERM", "HUP"]
+)
+def test_the_terminal_is_left_as_it_was(
+    slow_run: tuple[subprocess.Popen[bytes], int], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    process, master = slow_run
+    seen = b""
+    while b"running" not in seen:
+        seen += os.read(master, 10_000)
+    process.send_signal(number)
+    with suppress(OSError):  # the other end is closed
+        while part := os.read(master, 10_000):
+            seen += part
+    assert process.wait() == code
+    assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l") > -1, "the cursor is shown again"
+    assert b"Traceback" not in seen and not (tmp_path / "y.npy").exists()
+
+
+# ---- at any moment ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.csim
+@pytest.mark.xdist_group("kill")
+def test_commands_killed_at_some_moments(repository: Path, tmp_path: Path) -> None:
+    """`make kill` does it at every moment."""
+    some = ["--times", "3", "--changes", "2", "--fills", "2", "--commands", "run, replacing", "qonnx-to-hls --csim"]
+    command = [sys.executable, str(repository / "tests" / "kill" / "run.py"), *some]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 between" in done.stdout
