@@ -55,7 +55,7 @@ def chosen(model: ModelProto, **options: Any) -> Choices:
 def test_default_is_as_slow_as_the_reduction(model: ModelProto) -> None:
     choices = chosen(model)
     rows = {row.layer: row for row in choices.table}
-    assert rows["reduce"].kernel == "input_reduce_chunk" and rows["reduce"].factors == {"pixels_per_cycle": 20}
+    assert rows["reduce"].kernel == "input_reduce_scan" and rows["reduce"].factors == {"pixels_per_cycle": 80}
     assert choices.schedule.interval == rows["reduce"].interval
     assert all(stage.interval <= choices.schedule.interval for stage in choices.schedule.stages)
     assert rows["dense"].kernel == "sparse_dense"

@@ -27,7 +27,7 @@ typedef ap_int<6> value_t;
 typedef ap_int<20> wide_t;
 typedef ap_uint<3> coord_t;
 struct reduce_config {{
-    static const unsigned height = {H}, width = {W}, n_channels = {C}, n_slots = {N};
+    static const unsigned height = {H}, width = {W}, n_channels = {C}, n_slots = {N}, pixels_per_cycle = 1;
     static const int threshold = -3;
 }};
 struct conv_config {{

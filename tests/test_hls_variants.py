@@ -99,7 +99,7 @@ FULL = {
     "dense": {"variant": "sparse", "pixels_per_cycle": SLOTS},
 }
 GATHER = {
-    "reduce": reduction("chunk", 3 * WIDTH),
+    "reduce": reduction("scan", 2 * WIDTH),
     "conv1": {"variant": "gather", "pixels_per_cycle": 2},
     "conv2": {"variant": "gather", "pixels_per_cycle": SLOTS},
     "dense": {"variant": "matrix", "reuse_factor": 7},

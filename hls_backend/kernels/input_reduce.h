@@ -4,8 +4,9 @@
 #include <algorithm>
 
 #include "common/blocks.h"
-#include "common/divide.h"
+#include "common/compact.h"
 #include "common/number.h"
+#include "common/pixels.h"
 #include "common/select.h"
 
 namespace sparse_qonnx {
@@ -20,8 +21,8 @@ namespace sparse_qonnx {
 // grid x > t is the same as x > floor(t), so the compare is exact. in_T and out_T have the same grid; out_T holds what
 // can pass.
 //
-// Three ways to the same result: _stream, one pixel per cycle; _chunk, several; _tree, a search through all at once.
-// None of them has a data-dependent address or trip count.
+// Four ways to the same result: _stream, one pixel per cycle; _chunk, several, whatever they hold; _scan, several, of
+// which one can be kept; _tree, a search through all at once. None of them has a data-dependent address or trip count.
 
 template <class in_T, class out_T, class coord_T, typename CONFIG_T>
 struct input_reduce_contract {
@@ -56,232 +57,267 @@ void clear_slots(out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels], coord
 }
 
 // One pixel per cycle. A kept pixel is offered to every slot and taken by the one that is next.
-template <class in_T, class out_T, class coord_T, typename CONFIG_T>
-void input_reduce_stream(const in_T image[CONFIG_T::height * CONFIG_T::width * CONFIG_T::n_channels],
-                         out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
-                         coord_T coords[2 * CONFIG_T::n_slots]) {
+template <class in_T, class out_T, class coord_T, typename CONFIG_T, class source_T>
+void reduce_one_by_one(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
+                       coord_T coords[2 * CONFIG_T::n_slots]) {
+#pragma HLS INLINE
     typedef input_reduce_contract<in_T, out_T, coord_T, CONFIG_T> contract;
     typedef typename contract::count_t count_t;
+    typedef chunk_shape<CONFIG_T> chunk;
+    static_assert(chunk::n_pixels == 1, "input_reduce_stream: pixels_per_cycle is 1");
     const typename contract::limit_t limit = contract::limit();
-    static const unsigned n_pixels = CONFIG_T::height * CONFIG_T::width;
-#pragma HLS ARRAY_PARTITION variable = features complete
-#pragma HLS ARRAY_PARTITION variable = coords complete
     clear_slots<out_T, coord_T, CONFIG_T>(features, coords);
     count_t n_found = 0;
     SPARSE_QONNX_REGISTERS(&n_found, 1);
-    for (unsigned y = 0; y < CONFIG_T::height; y++) {
-        SPARSE_QONNX_PIPELINE(CONFIG_T::height, 1);
-        for (unsigned x = 0; x < CONFIG_T::width; x++) {
+    chunk_start<coord_T, CONFIG_T> at;
+    for (unsigned step = 0; step < chunk::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-            SPARSE_QONNX_PIPELINE(CONFIG_T::width, 1);
-            const ap_uint<bits_for<n_pixels - 1>::value> at = varying<n_pixels>(y * CONFIG_T::width + x);
-            const coord_T row = coord_T(varying<CONFIG_T::height>(y)) + coord_T(1);
-            const coord_T column = coord_T(varying<CONFIG_T::width>(x)) + coord_T(1);
-            const in_T first = pick<n_pixels, CONFIG_T::n_channels>(image, at);
-            const bit_t is_kept = first > limit && n_found != CONFIG_T::n_slots;
-            put<CONFIG_T::n_slots, 2>(coords, n_found, row, is_kept, 0);
-            put<CONFIG_T::n_slots, 2>(coords, n_found, column, is_kept, 1);
-            for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
+        SPARSE_QONNX_PIPELINE(chunk::n_steps, 1);
+        in_T values[CONFIG_T::n_channels];
+#pragma HLS ARRAY_PARTITION variable = values complete
+        read_chunk<CONFIG_T>(image, varying<chunk::n_steps>(step), bit_t(true), values);
+        const bit_t is_kept = values[0] > limit && n_found != CONFIG_T::n_slots;
+        put<CONFIG_T::n_slots, 2>(coords, n_found, at.row, is_kept, 0);
+        put<CONFIG_T::n_slots, 2>(coords, n_found, at.column, is_kept, 1);
+        for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
 #pragma HLS UNROLL
-                const in_T value = c == 0 ? first : pick<n_pixels, CONFIG_T::n_channels>(image, at, c);
-                put<CONFIG_T::n_slots, CONFIG_T::n_channels>(features, n_found, out_T(value), is_kept, c);
-            }
-            n_found = select<count_t>(is_kept, n_found + 1, n_found);
+            put<CONFIG_T::n_slots, CONFIG_T::n_channels>(features, n_found, out_T(values[c]), is_kept, c);
         }
+        n_found = select<count_t>(is_kept, n_found + 1, n_found);
+        at.advance(true);
     }
 }
 
-// The geometry of a chunk: columns of one row, or whole rows.
-template <typename CONFIG_T>
-struct chunk_shape {
-    static const unsigned pixels = CONFIG_T::pixels_per_cycle;
-    static_assert(pixels >= 1 && pixels <= CONFIG_T::height * CONFIG_T::width &&
-                      (pixels <= CONFIG_T::width || pixels % CONFIG_T::width == 0),
-                  "input_reduce: pixels_per_cycle is at most one row, or whole rows");
-    static const unsigned columns = pixels < CONFIG_T::width ? pixels : CONFIG_T::width;
-    static const unsigned rows = pixels / columns;
-    static const unsigned row_steps = (CONFIG_T::height + rows - 1) / rows;
-    static const unsigned column_steps = (CONFIG_T::width + columns - 1) / columns;
-    static const bool is_padded = row_steps * rows != CONFIG_T::height || column_steps * columns != CONFIG_T::width;
-};
-
-// The image as whole chunks; what lies outside is never kept.
-template <class in_T, typename CONFIG_T>
-void pad_image(const in_T* image, in_T* padded) {
-#pragma HLS INLINE
-    typedef chunk_shape<CONFIG_T> chunk;
-    static const unsigned height = chunk::row_steps * chunk::rows, width = chunk::column_steps * chunk::columns;
-    for (unsigned y = 0; y < height; y++) {
-#pragma HLS UNROLL
-        for (unsigned x = 0; x < width; x++) {
-#pragma HLS UNROLL
-            const bool is_inside = y < CONFIG_T::height && x < CONFIG_T::width;
-            for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
-#pragma HLS UNROLL
-                const unsigned from = (y * CONFIG_T::width + x) * CONFIG_T::n_channels + c;
-                padded[(y * width + x) * CONFIG_T::n_channels + c] = is_inside ? image[from] : in_T(0);
-            }
-        }
-    }
-}
-
-// counts[i] becomes counts[0] + .. + counts[i]: a prefix sum in log2(N) levels of N / 2 additions.
-template <unsigned N, class count_T>
-void add_up_before(count_T counts[N]) {
+// any[i] becomes any[0] || .. || any[i], in log2(N) levels.
+template <unsigned N>
+void join_before(bit_t any[N]) {
 #pragma HLS INLINE
     for (unsigned half = 1; half < N; half *= 2) {
 #pragma HLS UNROLL
         for (unsigned i = 0; i < N; i++) {
 #pragma HLS UNROLL
-            if (i & half) counts[i] = counts[i] + counts[(i & ~(half - 1)) - 1];
+            if (i & half) any[i] = any[i] || any[(i & ~(half - 1)) - 1];
         }
     }
 }
 
-// Pixels of a chunk: their values, and the number of pixels of the chunk before each, less those before it in the list.
-template <unsigned N, class out_T, class place_T, typename CONFIG_T>
-struct pixel_list {
-    out_T values[N * CONFIG_T::n_channels];
-    place_T places[N];
-    bit_t is_kept[N];
-
-    // Entry `to` becomes entry `from` where `condition` holds.
-    void move(const bit_t condition, const unsigned to, const unsigned from) {
+// `pixels_per_cycle` pixels are looked at together, and those to be kept are taken from them one per cycle: a chunk
+// with k of them takes k cycles, one with none takes one. So there are as many cycles as chunks and slots, whatever the
+// image holds, and no more than one pixel to be selected and placed in any of them. Three registers of one chunk each,
+// so that what a cycle decides, whether the next chunk moves up, has four cycles' time:
+//   read     values as they come
+//   next     compared with the threshold
+//   current  pixels not yet taken
+template <class in_T, class out_T, class coord_T, typename CONFIG_T, class source_T>
+void reduce_by_scan(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
+                    coord_T coords[2 * CONFIG_T::n_slots]) {
 #pragma HLS INLINE
-        places[to] = select(condition, places[from], places[to]);
-        for (unsigned c = 0; c < CONFIG_T::n_channels; c++) {
+    typedef input_reduce_contract<in_T, out_T, coord_T, CONFIG_T> contract;
+    typedef typename contract::count_t count_t;
+    typedef typename number_traits<out_T>::raw_t raw_t;
+    typedef chunk_shape<CONFIG_T> chunk;
+    typedef typename chunk::index_t index_t;
+    typedef typename chunk::place_t place_t;
+    static const unsigned n_pixels = chunk::n_pixels, n_channels = CONFIG_T::n_channels, n_slots = CONFIG_T::n_slots;
+    static const unsigned n_trips = chunk::n_steps + n_slots + 2;
+    const typename contract::limit_t limit = contract::limit();
+    clear_slots<out_T, coord_T, CONFIG_T>(features, coords);
+    in_T read_values[chunk::n_values];
+    out_T next_values[chunk::n_values], current_values[chunk::n_values];
+    bit_t next_kept[n_pixels], current_kept[n_pixels];
+#pragma HLS ARRAY_PARTITION variable = read_values complete
+#pragma HLS ARRAY_PARTITION variable = next_values complete
+#pragma HLS ARRAY_PARTITION variable = next_kept complete
+#pragma HLS ARRAY_PARTITION variable = current_values complete
+#pragma HLS ARRAY_PARTITION variable = current_kept complete
+    for (unsigned i = 0; i < chunk::n_values; i++) {
 #pragma HLS UNROLL
-            values[to * CONFIG_T::n_channels + c] =
-                select(condition, values[from * CONFIG_T::n_channels + c], values[to * CONFIG_T::n_channels + c]);
-        }
+        read_values[i] = 0;
+        next_values[i] = 0;
+        current_values[i] = 0;
+        if (i < n_pixels) next_kept[i] = current_kept[i] = false;
     }
-};
+    count_t n_found = 0;
+    index_t n_read = 0, read_at = 0;
+    bit_t is_read = false, is_next = false, is_current = false;
+    chunk_start<coord_T, CONFIG_T> at;
+    SPARSE_QONNX_REGISTERS(read_values, chunk::n_values);
+    SPARSE_QONNX_REGISTERS(next_values, chunk::n_values);
+    SPARSE_QONNX_REGISTERS(current_values, chunk::n_values);
+    SPARSE_QONNX_REGISTERS(next_kept, n_pixels);
+    SPARSE_QONNX_REGISTERS(current_kept, n_pixels);
+    SPARSE_QONNX_REGISTERS(&n_found, 1);
+    SPARSE_QONNX_REGISTERS(&n_read, 2);
 
-// `pixels_per_cycle` pixels per cycle, whole rows or a part of one. Three networks of static selects:
+    for (unsigned trip = 0; trip < n_trips; trip++) {
+#pragma HLS PIPELINE II = 1
+        SPARSE_QONNX_PIPELINE(n_trips, 1);
+        bit_t any[n_pixels];
+#pragma HLS ARRAY_PARTITION variable = any complete
+        for (unsigned i = 0; i < n_pixels; i++) {
+#pragma HLS UNROLL
+            any[i] = current_kept[i];
+        }
+        join_before<n_pixels>(any);
+
+        // At most one pixel is the first, so what is selected is joined by OR.
+        place_t place = 0;
+        raw_t taken[n_channels];
+#pragma HLS ARRAY_PARTITION variable = taken complete
+        for (unsigned c = 0; c < n_channels; c++) {
+#pragma HLS UNROLL
+            taken[c] = 0;
+        }
+        bit_t is_more = false;
+        for (unsigned i = 0; i < n_pixels; i++) {
+#pragma HLS UNROLL
+            SPARSE_QONNX_SKIP_IDLE(!current_kept[i]);
+            const bit_t is_before = i == 0 ? bit_t(false) : any[i > 0 ? i - 1 : 0];
+            const bit_t is_first = current_kept[i] && !is_before;
+            current_kept[i] = current_kept[i] && is_before;
+            is_more = is_more || current_kept[i];
+            place = place | select<place_t>(is_first, place_t(i), place_t(0));
+            for (unsigned c = 0; c < n_channels; c++) {
+#pragma HLS UNROLL
+                taken[c] = taken[c] | select<raw_t>(is_first, to_raw(current_values[i * n_channels + c]), raw_t(0));
+            }
+        }
+        const bit_t is_found = any[n_pixels - 1] && n_found != n_slots;
+        coord_T row, column;
+        at.locate(place, row, column);
+        put<n_slots, 2>(coords, n_found, row, is_found, 0);
+        put<n_slots, 2>(coords, n_found, column, is_found, 1);
+        for (unsigned c = 0; c < n_channels; c++) {
+#pragma HLS UNROLL
+            put<n_slots, n_channels>(features, n_found, from_raw<out_T>(taken[c]), is_found, c);
+        }
+        const bit_t is_done = !is_more || n_found >= n_slots - 1;
+        n_found = select<count_t>(is_found, n_found + 1, n_found);
+
+        // Where the current chunk is done, all move up.
+        at.advance(is_done && is_current);
+        load(is_current, is_next, is_done);
+        load(is_next, is_read, is_done);
+        for (unsigned i = 0; i < n_pixels; i++) {
+#pragma HLS UNROLL
+            current_kept[i] = select<bit_t>(is_done, next_kept[i], current_kept[i]);
+            const bit_t is_kept = is_read && read_values[i * n_channels] > limit && chunk::is_inside(i, read_at);
+            load(next_kept[i], is_kept, is_done);
+        }
+        const bit_t is_left = is_done && n_read != chunk::n_steps;
+        in_T values[chunk::n_values];
+#pragma HLS ARRAY_PARTITION variable = values complete
+        read_chunk<CONFIG_T>(image, n_read, is_left, values);
+        for (unsigned i = 0; i < chunk::n_values; i++) {
+#pragma HLS UNROLL
+            load(current_values[i], next_values[i], is_done);
+            load(next_values[i], out_T(read_values[i]), is_done);
+            load(read_values[i], values[i], is_left);
+        }
+        load(read_at, n_read, is_left);
+        load(is_read, is_left, is_done);
+        n_read = select<index_t>(is_left, n_read + 1, n_read);
+    }
+}
+
+// `pixels_per_cycle` pixels per cycle, whatever they hold. Three networks of static selects:
 //   count     how many pixels before each one are not kept
 //   compact   each kept pixel moves forward by that many places, by powers of two, the smallest first: order is kept,
 //             so two never meet
 //   place     the compacted pixels move back behind those found so far, by powers of two, and free slots take them
-template <class in_T, class out_T, class coord_T, typename CONFIG_T>
-void input_reduce_chunk(const in_T image[CONFIG_T::height * CONFIG_T::width * CONFIG_T::n_channels],
-                        out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
-                        coord_T coords[2 * CONFIG_T::n_slots]) {
+template <class in_T, class out_T, class coord_T, typename CONFIG_T, class source_T>
+void reduce_by_chunk(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
+                     coord_T coords[2 * CONFIG_T::n_slots]) {
+#pragma HLS INLINE
     typedef input_reduce_contract<in_T, out_T, coord_T, CONFIG_T> contract;
     typedef typename contract::count_t count_t;
     const typename contract::limit_t limit = contract::limit();
     typedef chunk_shape<CONFIG_T> chunk;
-    static const unsigned n_pixels = chunk::pixels, n_channels = CONFIG_T::n_channels, n_slots = CONFIG_T::n_slots;
-    static const unsigned n_steps = chunk::row_steps * chunk::column_steps;
-    static const unsigned reach = 1 << levels_for<n_pixels>::value;  // compacting moves by less
-    typedef ap_uint<bits_for<n_pixels>::value> place_t;
-#pragma HLS ARRAY_PARTITION variable = features complete
-#pragma HLS ARRAY_PARTITION variable = coords complete
+    typedef typename chunk::place_t place_t;
+    static const unsigned n_pixels = chunk::n_pixels, n_channels = CONFIG_T::n_channels, n_slots = CONFIG_T::n_slots;
     clear_slots<out_T, coord_T, CONFIG_T>(features, coords);
     count_t n_found = 0;
     SPARSE_QONNX_REGISTERS(&n_found, 1);
+    chunk_start<coord_T, CONFIG_T> start;
 
-    in_T padded[chunk::is_padded ? n_steps * n_pixels * n_channels : 1];  // wires
-    if (chunk::is_padded) {
-        pad_image<in_T, CONFIG_T>(image, padded);
-    }
-    const in_T* const source = chunk::is_padded ? padded : image;
-
-    for (unsigned step = 0; step < n_steps; step++) {
+    for (unsigned step = 0; step < chunk::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(n_steps, 1);
-        SPARSE_QONNX_SKIP_IDLE(n_found == n_slots);
-        const unsigned top = step / chunk::column_steps * chunk::rows;
-        const unsigned left = step % chunk::column_steps * chunk::columns;
-        const ap_uint<bits_for<n_steps - 1>::value> at = varying<n_steps>(step);
+        SPARSE_QONNX_PIPELINE(chunk::n_steps, 1);
+        const typename chunk::index_t at = varying<chunk::n_steps>(step);
+        in_T values[chunk::n_values];
         pixel_list<n_pixels, out_T, place_t, CONFIG_T> pixels;
+#pragma HLS ARRAY_PARTITION variable = values complete
 #pragma HLS ARRAY_PARTITION variable = pixels.values complete
 #pragma HLS ARRAY_PARTITION variable = pixels.places complete
 #pragma HLS ARRAY_PARTITION variable = pixels.is_kept complete
+        const chunk_start<coord_T, CONFIG_T> here = start;
+        start.advance(true);
+        read_chunk<CONFIG_T>(image, at, bit_t(true), values);
         for (unsigned i = 0; i < n_pixels; i++) {
 #pragma HLS UNROLL
-            const unsigned y = i / chunk::columns, x = i % chunk::columns;
             for (unsigned c = 0; c < n_channels; c++) {
 #pragma HLS UNROLL
-                const in_T value = pick<n_steps, n_pixels * n_channels>(source, at, i * n_channels + c);
-                pixels.values[i * n_channels + c] = value;
-                if (c == 0) pixels.is_kept[i] = value > limit;
+                pixels.values[i * n_channels + c] = values[i * n_channels + c];
             }
-            if (chunk::is_padded && (top + y >= CONFIG_T::height || left + x >= CONFIG_T::width)) {
-                pixels.is_kept[i] = false;
-            }
+            pixels.is_kept[i] = values[i * n_channels] > limit && chunk::is_inside(i, at);
             pixels.places[i] = select<place_t>(pixels.is_kept[i], 0, 1);
         }
+        SPARSE_QONNX_SKIP_IDLE(n_found == n_slots);
         SPARSE_QONNX_SKIP_IDLE(std::find(pixels.is_kept, pixels.is_kept + n_pixels, true) == pixels.is_kept + n_pixels);
         // How many pixels before each are not kept: by how much it moves forward, and, added to where it then is, where
         // in the chunk it came from.
         add_up_before<n_pixels, place_t>(pixels.places);
         const place_t n_kept = place_t(n_pixels) - pixels.places[n_pixels - 1];
 
-        for (unsigned shift = 0; (1u << shift) < n_pixels; shift++) {
-#pragma HLS UNROLL
-            const unsigned distance = 1 << shift;
-            for (unsigned i = 0; i < n_pixels; i++) {
-#pragma HLS UNROLL
-                // Further back than the shifts to come can reach, nothing is of use.
-                if (i >= n_slots + reach - 2 * distance) continue;
-                const bit_t stays = pixels.is_kept[i] && !bit_at(pixels.places[i], shift);
-                if (i + distance < n_pixels) {
-                    const bit_t moves_in = pixels.is_kept[i + distance] && bit_at(pixels.places[i + distance], shift);
-                    pixels.move(moves_in, i, i + distance);
-                    pixels.is_kept[i] = moves_in || stays;
-                } else {
-                    pixels.is_kept[i] = stays;
-                }
-            }
-        }
-
+        pixels.template compact<n_slots>();
         pixel_list<n_slots, out_T, place_t, CONFIG_T> placed;
 #pragma HLS ARRAY_PARTITION variable = placed.values complete
 #pragma HLS ARRAY_PARTITION variable = placed.places complete
 #pragma HLS ARRAY_PARTITION variable = placed.is_kept complete
+        placed.take(pixels);
+        placed.move_back(n_found);
         for (unsigned slot = 0; slot < n_slots; slot++) {
 #pragma HLS UNROLL
-            const unsigned from = slot < n_pixels ? slot : 0;
-            placed.is_kept[slot] = slot < n_pixels ? pixels.is_kept[from] : bit_t(false);
-            placed.places[slot] = pixels.places[from] + place_t(from);
+            coord_T row, column;
+            here.locate(placed.places[slot], row, column);
+            load(coords[2 * slot], row, placed.is_kept[slot]);
+            load(coords[2 * slot + 1], column, placed.is_kept[slot]);
             for (unsigned c = 0; c < n_channels; c++) {
 #pragma HLS UNROLL
-                placed.values[slot * n_channels + c] = pixels.values[from * n_channels + c];
-            }
-        }
-        for (unsigned shift = 0; (1u << shift) <= n_slots; shift++) {
-#pragma HLS UNROLL
-            const unsigned distance = 1 << shift;
-            const bit_t moves = bit_at(n_found, shift);
-            for (unsigned slot = n_slots; slot-- > 0;) {
-#pragma HLS UNROLL
-                if (slot >= distance) placed.move(moves, slot, slot - distance);
-                const bit_t is_kept = slot >= distance ? placed.is_kept[slot - distance] : bit_t(false);
-                placed.is_kept[slot] = (moves && is_kept) || (!moves && placed.is_kept[slot]);
-            }
-        }
-
-        const coord_T first_row =
-            coord_T(varying<chunk::row_steps>(step / chunk::column_steps) * unsigned(chunk::rows));
-        const coord_T first_column =
-            coord_T(varying<chunk::column_steps>(step % chunk::column_steps) * unsigned(chunk::columns));
-        for (unsigned slot = 0; slot < n_slots; slot++) {
-#pragma HLS UNROLL
-            const place_t place = placed.places[slot];
-            const place_t y = chunk::rows > 1 ? divide_by<chunk::columns>(place) : place_t(0);
-            const place_t x = chunk::rows > 1 ? place_t(place - y * place_t(unsigned(chunk::columns))) : place;
-            const coord_T row = first_row + coord_T(y) + coord_T(1), column = first_column + coord_T(x) + coord_T(1);
-            coords[2 * slot] = select(placed.is_kept[slot], row, coords[2 * slot]);
-            coords[2 * slot + 1] = select(placed.is_kept[slot], column, coords[2 * slot + 1]);
-            for (unsigned c = 0; c < n_channels; c++) {
-#pragma HLS UNROLL
-                const unsigned i = slot * n_channels + c;
-                features[i] = select(placed.is_kept[slot], placed.values[i], features[i]);
+                load(features[slot * n_channels + c], placed.values[slot * n_channels + c], placed.is_kept[slot]);
             }
         }
         const ap_uint<bits_for<n_pixels + n_slots>::value> n_all = n_found + n_kept;
         n_found = select<count_t>(n_all > n_slots, n_slots, count_t(n_all));
     }
+}
+
+// The three, on an image that is there as a whole.
+template <class in_T, class out_T, class coord_T, typename CONFIG_T>
+void input_reduce_stream(const in_T image[CONFIG_T::height * CONFIG_T::width * CONFIG_T::n_channels],
+                         out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
+                         coord_T coords[2 * CONFIG_T::n_slots]) {
+#pragma HLS ARRAY_PARTITION variable = features complete
+#pragma HLS ARRAY_PARTITION variable = coords complete
+    reduce_one_by_one<in_T, out_T, coord_T, CONFIG_T, const in_T*>(image, features, coords);
+}
+
+template <class in_T, class out_T, class coord_T, typename CONFIG_T>
+void input_reduce_chunk(const in_T image[CONFIG_T::height * CONFIG_T::width * CONFIG_T::n_channels],
+                        out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
+                        coord_T coords[2 * CONFIG_T::n_slots]) {
+#pragma HLS ARRAY_PARTITION variable = features complete
+#pragma HLS ARRAY_PARTITION variable = coords complete
+    reduce_by_chunk<in_T, out_T, coord_T, CONFIG_T, const in_T*>(image, features, coords);
+}
+
+template <class in_T, class out_T, class coord_T, typename CONFIG_T>
+void input_reduce_scan(const in_T image[CONFIG_T::height * CONFIG_T::width * CONFIG_T::n_channels],
+                       out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
+                       coord_T coords[2 * CONFIG_T::n_slots]) {
+#pragma HLS ARRAY_PARTITION variable = features complete
+#pragma HLS ARRAY_PARTITION variable = coords complete
+    reduce_by_scan<in_T, out_T, coord_T, CONFIG_T, const in_T*>(image, features, coords);
 }
 
 // As published firmware does it, for comparison: a tree over all pixels finds the first that is left, once per slot,

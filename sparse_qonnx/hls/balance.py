@@ -19,7 +19,7 @@ from sparse_qonnx.hls.schedule import Schedule, Stage, critical_path, schedule, 
 from sparse_qonnx.hls.typed import Layer, TypedGraph
 
 WHERE = "HLS configuration"
-PATIENCE = 1.37
+PATIENCE = 1.6
 """Default latency budget, in multiples of what the fastest factors would give: the last cycles cost the most."""
 
 

@@ -13,6 +13,9 @@ from sparse_qonnx.hls.config import LayerConfig
 from sparse_qonnx.hls.typed import Layer
 from sparse_qonnx.hlscall import ConfigValue, HlsCall
 
+SCANNED_ROWS = 4
+"""Rows of an image that the balance lets a scan look at in one cycle; beyond, few cycles are left to be saved."""
+
 
 @dataclass(frozen=True)
 class Design:
@@ -39,7 +42,7 @@ def supported(layer: Layer) -> Mapping[str, Sequence[object]]:
     match layer.call.kernel:
         case "input_reduce":
             pixels = [*range(1, c.width + 1), *range(2 * c.width, c.height * c.width + 1, c.width)]
-            return {"variant": ("stream", "chunk", "tree"), "pixels_per_cycle": tuple(pixels)}
+            return {"variant": ("stream", "chunk", "scan", "tree"), "pixels_per_cycle": tuple(pixels)}
         case "sparse_conv":
             slots = range(1, c.n_slots + 1)
             filters = divisors(c.n_filters) if c.n_groups == 1 else (c.n_filters,)
@@ -117,22 +120,37 @@ class _Numbers:
 def _reductions(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
     call, c, values = layer.call, _Numbers(layer.call), layer.outputs[0]
     image_bits = c.height * c.width * c.n_channels * layer.inputs[0].type.width
-    item = c.n_channels * values.type.width + 2 * layer.outputs[1].type.width
+    item = c.n_channels * values.type.width
     stream = call.with_config(pixels_per_cycle=1)
     yield Design("stream", {"pixels_per_cycle": 1}, _as(stream, "input_reduce_stream"), 0, image_bits)
     fastest = asked.pixels_per_cycle or c.width
     for pixels in sorted({*range(1, c.width + 1), fastest}):
-        levels = (pixels - 1).bit_length()
-        network = 2 * item * (pixels * levels + c.n_slots * c.n_slots.bit_length())
-        bits = network + (image_bits if pixels < c.height * c.width else 0)
+        bits = 2 * (item + pixels.bit_length()) * _moves(pixels, c.n_slots)
+        bits += image_bits if pixels < c.height * c.width else 0
         design = _as(call.with_config(pixels_per_cycle=pixels), "input_reduce_chunk")
         yield Design("chunk", {"pixels_per_cycle": pixels}, design, 0, bits)
+    most = min(SCANNED_ROWS, c.height) * c.width
+    for pixels in [asked.pixels_per_cycle] if asked.pixels_per_cycle else paces(c.height * c.width):
+        if asked.pixels_per_cycle is None and (pixels > most or (pixels > c.width and pixels % c.width)):
+            continue
+        bits = pixels * (c.n_channels * values.type.width + 2) + 2 * pixels
+        bits += image_bits if pixels < c.height * c.width else 0
+        design = _as(call.with_config(pixels_per_cycle=pixels), "input_reduce_scan")
+        yield Design("scan", {"pixels_per_cycle": pixels}, design, 0, bits)
     if asked.variant == "tree":
         n_pixels = c.height * c.width
         interval = 2 if n_pixels <= 200 else 3 if n_pixels <= 2000 else 4  # what published reports reach
         config = {key: value for key, value in call.config.items() if key != "pixels_per_cycle"}
         tree = replace(call, function="input_reduce_tree", config={**config, "initiation_interval": interval})
-        yield Design("tree", {}, tree, 0, 2 * n_pixels * item)
+        yield Design("tree", {}, tree, 0, 2 * n_pixels * (item + 2 * layer.outputs[1].type.width))
+
+
+def _moves(pixels: int, n_slots: int) -> int:
+    """Two-way selections of whole pixels in the networks of `input_reduce_chunk`."""
+    distances = [1 << level for level in range((pixels - 1).bit_length())]
+    reach = 2 * distances[-1] if distances else 1
+    compacting = sum(max(0, min(pixels - d, n_slots + reach - 2 * d)) for d in distances)
+    return compacting + sum(n_slots - (1 << level) for level in range(n_slots.bit_length()))
 
 
 def _convolutions(layer: Layer, asked: LayerConfig) -> Iterator[Design]:

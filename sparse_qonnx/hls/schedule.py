@@ -101,12 +101,6 @@ def _selectors(n: int) -> int:
     return steps((n - 1).bit_length(), SELECTIONS_PER_CYCLE)
 
 
-def chunk_steps(height: int, width: int, pixels: int) -> int:
-    """Cycles to see an image, `pixels` (a part of a row, or whole rows) at a time."""
-    columns = min(pixels, width)
-    return steps(height, pixels // columns) * steps(width, columns)
-
-
 # Each gives trip count and depth of the pipeline.
 
 
@@ -117,7 +111,13 @@ def _stream(c: _Numbers) -> tuple[int, int]:
 def _chunk(c: _Numbers) -> tuple[int, int]:
     p = c.pixels_per_cycle
     # select and compare, count, compact, place
-    return chunk_steps(c.height, c.width, p), 1 + _adders(p) + _selectors(p) + _selectors(c.n_slots)
+    return steps(c.height * c.width, p), 1 + _adders(p) + _selectors(p) + _selectors(c.n_slots)
+
+
+def _scan(c: _Numbers) -> tuple[int, int]:
+    p = c.pixels_per_cycle
+    # a trip for every chunk and every slot, and two to fill the registers; then find the first, select, place
+    return steps(c.height * c.width, p) + c.n_slots + 2, 1 + _selectors(p) + 1
 
 
 def _tree(c: _Numbers) -> tuple[int, int]:
@@ -172,6 +172,7 @@ def _gates(_: _Numbers) -> tuple[int, int]:
 _KERNELS: dict[str, Callable[[_Numbers], tuple[int, int]]] = {
     "input_reduce_stream": _stream,
     "input_reduce_chunk": _chunk,
+    "input_reduce_scan": _scan,
     "input_reduce_tree": _tree,
     "sparse_conv_pairs": _pairs,
     "sparse_conv_gather": _gather,

@@ -42,6 +42,13 @@ T pick(const T* array, const index_T& index, const unsigned offset = 0) {
 #endif
 }
 
+// A register takes a value where `enable` holds, and keeps its own otherwise: the enable that every register has.
+template <class T>
+void load(T& state, const T& value, const bit_t enable) {
+#pragma HLS INLINE
+    if (enable) state = value;
+}
+
 // array[index * STRIDE + offset] = value where `enable` holds and index is one of 0 .. N - 1; otherwise nothing. Every
 // entry compares its own place: no data-dependent address.
 template <unsigned N, unsigned STRIDE = 1, class T, class index_T, class value_T>

@@ -63,6 +63,12 @@ T pick(const T* array, const index_T& index, const unsigned offset = 0) {
     return result;
 }
 
+template <class T>
+void load(T& state, const T& value, const bit_t& enable) {
+    if (enable.range().is(0)) return;
+    state = enable.range().is(1) ? value : census::joined(state, value);
+}
+
 template <unsigned N, unsigned STRIDE = 1, class T, class index_T, class value_T>
 void put(T* array, const index_T& index, const value_T& value, const bit_t& enable = true, const unsigned offset = 0) {
     for (unsigned i = 0; i < N; i++) {

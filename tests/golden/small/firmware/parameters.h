@@ -82,7 +82,7 @@ struct pool_config {
     static const unsigned window_width = 2;
     static const unsigned average_shift = 2;
     typedef ap_ufixed<10,4> accum_t;
-    static const unsigned pixels_per_cycle = 3;
+    static const unsigned pixels_per_cycle = 1;
 };
 
 // flatten.dense (SparseToDense): [5, 2], [5, 2] -> [3, 4, 2]

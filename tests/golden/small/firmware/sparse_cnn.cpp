@@ -35,7 +35,7 @@ void sparse_cnn(const image_t image[48], dense_t dense[3]) {
     // conv.linear (SparseConv): [5, 1], [5, 2] -> [5, 2]
     conv_linear_t conv_linear[10];
 #pragma HLS ARRAY_PARTITION variable=conv_linear complete dim=0
-    sparse_qonnx::sparse_conv_pairs<conv_iq_t, reduce_coords_t, conv_linear_t, conv_linear_config>(
+    sparse_qonnx::sparse_conv_gather<conv_iq_t, reduce_coords_t, conv_linear_t, conv_linear_config>(
         conv_iq, reduce_coords_conv_linear, conv_linear, conv_linear_weights, conv_linear_biases);
 
     // conv (Relu): [5, 2] -> [5, 2]
