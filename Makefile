@@ -31,7 +31,7 @@ $(BIN)/python:
 
 $(STAMP): $(BIN)/python $(NATIVE)
 	@echo "Installing sparse-qonnx and what it needs into $(VENV): a minute or two, once"
-	@$(BIN)/pip install --quiet --editable '.[keras,csim,demo,dev]'
+	@$(BIN)/pip install --quiet --editable '.[keras,csim,demo,report,cluster,dev]'
 	@touch $@
 
 install: $(STAMP)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, overload
 
 import numpy as np
@@ -66,6 +66,15 @@ class Comparison:
         self.mismatches += int(np.count_nonzero(difference > self.tolerance))
         self.largest = max(self.largest, float(difference.max(initial=0.0)))
 
+    def __add__(self, other: Comparison) -> Comparison:
+        """Both together: the same tensor and implementations on other events."""
+        return replace(
+            self,
+            values=self.values + other.values,
+            mismatches=self.mismatches + other.mismatches,
+            largest=max(self.largest, other.largest),
+        )
+
 
 class ComparisonTable(Sequence[Comparison]):
     """All comparisons, one each; `print` and rich show them as a table with a row per tensor."""
@@ -82,6 +91,11 @@ class ComparisonTable(Sequence[Comparison]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return self._rows == other._rows if isinstance(other, ComparisonTable) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # comparisons go on counting
 
     def __rich__(self) -> Table:
         others = list(dict.fromkeys(row.other for row in self._rows))
@@ -135,6 +149,36 @@ class Report:
     def ok(self) -> bool:
         """Whether every comparison agrees: fixed-point tensors value for value, float heads within their tolerance."""
         return bool(self.table) and all(row.ok for row in self.table)
+
+    def __add__(self, other: Report) -> Report:
+        """Both together: the same comparisons on other events."""
+        rows = [a + b for a, b in zip(self.table, other.table, strict=True)]
+        return Report(
+            ComparisonTable(rows),
+            self.events + other.events,
+            self.input_values + other.input_values,
+            self.input_values_changed + other.input_values_changed,
+            list(dict.fromkeys([*self.notes, *other.notes])),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON, in which an infinite difference is the string `inf`."""
+        rows = [asdict(row) | {"largest": row.largest if np.isfinite(row.largest) else "inf"} for row in self.table]
+        return {
+            "ok": self.ok,
+            "events": self.events,
+            "input_values": self.input_values,
+            "input_values_changed": self.input_values_changed,
+            "table": rows,
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Report:
+        """What `to_dict` gave."""
+        rows = [Comparison(**{**row, "largest": float(row["largest"])}) for row in data["table"]]
+        counts = {key: data[key] for key in ("events", "input_values", "input_values_changed")}
+        return cls(ComparisonTable(rows), **counts, notes=list(data["notes"]))
 
     @property
     def summary(self) -> str:

@@ -13,9 +13,10 @@ from onnx import ModelProto, TensorProto
 
 from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx.comparison import Comparison, ComparisonTable, Report
+from sparse_qonnx.datasets.events import Events, InMemoryEvents, check_lengths
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.files import read_model
-from sparse_qonnx.graph import all_values
+from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types
 from sparse_qonnx.reference import run_reference
 from sparse_qonnx.runtime import InferenceSession, check_inputs, input_shapes, run_qonnx, with_outputs
@@ -34,11 +35,11 @@ QUOTIENT_TOLERANCE = 2.0**-20
 
 @dataclass(frozen=True)
 class Backend:
-    """An implementation: which tensors it gives for a batch of inputs (and its place), with which stated errors."""
+    """An implementation: which tensors it gives for a batch of inputs, with which stated errors."""
 
     name: str
     tensors: Sequence[str]
-    run: Callable[[Tensors, slice], Mapping[str, Array]]
+    run: Callable[[Tensors], Mapping[str, Array]]
     tolerances: Mapping[str, float]
 
 
@@ -46,7 +47,7 @@ def verify(
     keras_model: Any | None,
     model: str | os.PathLike[str] | ModelProto,
     project: Any | None,
-    x: Array | Mapping[str, Array],
+    x: Array | Mapping[str, Array] | Events,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
@@ -60,7 +61,8 @@ def verify(
         keras_model: the Keras model that was exported, in memory or the path of its `.keras` file, or None.
         model: the ONNX file.
         project: the result of `to_hls`, compiled, or None.
-        x: events `[B, ...]`, or a mapping from input name for models with several inputs.
+        x: events `[B, ...]`, or a mapping from input name for models with several inputs, or `datasets.Events`, of
+            which only a batch at a time is in memory.
         progress: called with the events done and the events in all.
 
     Returns:
@@ -71,31 +73,54 @@ def verify(
         InputDataError: if the events do not fit the model.
     """
     proto = read_model(model)
-    given = _inputs(proto, x)
-    on_grid = _on_grid(proto, given)
-    events = len(next(iter(on_grid.values())))
-    tensors = _data_tensors(proto)
-    notes: list[str] = []
-    backends = list(_backends(keras_model, proto, project, on_grid, tensors, notes))
-    rows = _rows(infer_grids(proto), tensors, backends)
-    reference = _session(proto, tensors, "function")
-    for start in range(0, events, BATCH):
-        place = slice(start, start + BATCH)
-        batch = {name: values[place] for name, values in on_grid.items()}
-        wanted = reference(batch, place)
-        for backend in backends:
-            found = backend.run(batch, place)
-            for name in backend.tensors:
-                rows[name, backend.name].add(wanted[name], np.asarray(found[name]))
+    events = x if isinstance(x, Events) else _in_memory(proto, x)
+    verifier = Verifier(proto, keras_model, project)
+    report = None
+    for start in range(0, len(events), BATCH):
+        stop = min(start + BATCH, len(events))
+        found = verifier.compare(events.read(start, stop))
+        report = found if report is None else report + found
         if progress is not None:
-            progress(min(start + BATCH, events), events)
-    notes += dict.fromkeys(f"Tolerance: {row.reason}" for row in rows.values() if row.reason)
-    total = sum(v.size for v in given.values())
-    changed = sum(int(np.count_nonzero(on_grid[name] != given[name])) for name in given)
-    return Report(ComparisonTable(list(rows.values())), events, total, changed, notes)
+            progress(stop, len(events))
+    assert report is not None, "there is at least one event"
+    return report
 
 
-def _inputs(proto: ModelProto, x: Array | Mapping[str, Array]) -> Tensors:
+class Verifier:
+    """Every implementation of a model, ready to be compared batch by batch.
+
+    Args:
+        proto: the model.
+        keras_model: as for `verify`.
+        project: as for `verify`.
+    """
+
+    def __init__(self, proto: ModelProto, keras_model: Any | None = None, project: Any | None = None) -> None:
+        self._types = input_types(proto)
+        self._notes: list[str] = []
+        tensors = _data_tensors(proto)
+        self._backends = list(_backends(keras_model, proto, project, tensors, self._notes))
+        self._tolerances = _tolerances(infer_grids(proto), tensors, self._backends)
+        self._notes += dict.fromkeys(f"Tolerance: {reason}" for _, reason in self._tolerances.values() if reason)
+        self._reference = _session(proto, tensors, "function")
+
+    def compare(self, given: Tensors) -> Report:
+        """Compare the implementations on some events, arrays `[B, ...]` by input name."""
+        rounded = {n: self._types[n].quantize(v) if n in self._types else v for n, v in given.items()}
+        batch = {name: values.astype(np.float32) for name, values in rounded.items()}
+        wanted = self._reference(batch)
+        found = {backend.name: backend.run(batch) for backend in self._backends}
+        rows = []
+        for (tensor, other), (tolerance, reason) in self._tolerances.items():
+            row = Comparison(tensor, REFERENCE, other, tolerance, reason)
+            row.add(wanted[tensor], np.asarray(found[other][tensor]))
+            rows.append(row)
+        changed = sum(int(np.count_nonzero(batch[name] != values)) for name, values in given.items())
+        events, total = len(next(iter(given.values()))), sum(values.size for values in given.values())
+        return Report(ComparisonTable(rows), events, total, changed, self._notes)
+
+
+def _in_memory(proto: ModelProto, x: Any) -> InMemoryEvents:
     """Checked float32 or float64 arrays by input name."""
     shapes = input_shapes(proto)
     if not isinstance(x, Mapping):
@@ -109,17 +134,8 @@ def _inputs(proto: ModelProto, x: Array | Mapping[str, Array]) -> Tensors:
     given = {name: np.asarray(values) for name, values in x.items()}
     as_run = {name: v.astype(np.float32) if v.dtype == np.float64 else v for name, v in given.items()}
     check_inputs({name: ("tensor(float)", shape) for name, shape in shapes.items()}, as_run)
-    lengths = sorted({len(values) for values in given.values()})
-    if len(lengths) != 1 or lengths == [0]:
-        raise InputDataError("x", f"has {lengths} events", allowed="the same number for every input, at least 1")
-    return given
-
-
-def _on_grid(proto: ModelProto, given: Tensors) -> Tensors:
-    """The float32 inputs that are run: on the stated grid, where one is stated."""
-    types = input_types(proto)
-    rounded = {name: types[name].quantize(values) if name in types else values for name, values in given.items()}
-    return {name: values.astype(np.float32) for name, values in rounded.items()}
+    check_lengths("x", given)
+    return InMemoryEvents(given)
 
 
 def _data_tensors(proto: ModelProto) -> list[str]:
@@ -135,58 +151,50 @@ def _data_tensors(proto: ModelProto) -> list[str]:
     return found
 
 
-def _session(proto: ModelProto, tensors: Sequence[str], kernels: str) -> Callable[[Tensors, slice], Tensors]:
+def _session(proto: ModelProto, tensors: Sequence[str], kernels: str) -> Callable[[Tensors], Tensors]:
     session = InferenceSession(with_outputs(proto, tensors), kernels=kernels)
-    return lambda batch, _: dict(zip(tensors, session.run(list(tensors), batch), strict=True))
+    return lambda batch: dict(zip(tensors, session.run(list(tensors), batch), strict=True))
 
 
-def _keras(keras_model: Any, proto: ModelProto, on_grid: Tensors, tensors: Sequence[str]) -> Backend:
-    """The Keras model, run once over all events; float64 where the file holds a tensor in float64."""
-    from sparse_qonnx.export.freeze import reference_outputs
+def _keras(keras_model: Any, proto: ModelProto, tensors: Sequence[str]) -> Backend:
+    """The Keras model; float64 where the file holds a tensor in float64."""
+    from sparse_qonnx.export.freeze import Reference
     from sparse_qonnx.export.loading import load_model
 
     if isinstance(keras_model, str | os.PathLike):
         keras_model = load_model(keras_model)
     wide = any(v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in all_values(proto).values())
-    arrays = [on_grid[value.name] for value in proto.graph.input]
-    outputs = reference_outputs(keras_model, arrays, tensors, float64=wide)
-    found = [name for name in tensors if name in outputs]
-    return Backend(
-        "Keras (float64)" if wide else "Keras", found, lambda _, place: {n: outputs[n][place] for n in found}, {}
-    )
+    reference = Reference(keras_model, float64=wide)
+    inputs = [value.name for value in proto.graph.input]
+
+    def run(batch: Tensors) -> Tensors:
+        return reference.run(reference.check([batch[name] for name in inputs]))
+
+    shapes = {v.name: [n for n in tensor_shape(v)[1:] if isinstance(n, int)] for v in proto.graph.input}
+    known = run({name: np.zeros((1, *shape), np.float32) for name, shape in shapes.items()})
+    return Backend("Keras (float64)" if wide else "Keras", [name for name in tensors if name in known], run, {})
 
 
 def _backends(
-    keras_model: Any | None,
-    proto: ModelProto,
-    project: Any | None,
-    on_grid: Tensors,
-    tensors: list[str],
-    notes: list[str],
+    keras_model: Any | None, proto: ModelProto, project: Any | None, tensors: list[str], notes: list[str]
 ) -> Iterator[Backend]:
     """What there is to compare; what is missing is written into the notes."""
     if keras_model is not None:
-        yield _keras(keras_model, proto, on_grid, tensors)
-    yield Backend("NumPy", tensors, lambda batch, _: run_reference(proto, batch, tensors), {})
+        yield _keras(keras_model, proto, tensors)
+    yield Backend("NumPy", tensors, lambda batch: run_reference(proto, batch, tensors), {})
     if find_library() is None:
         notes.append(f"Native kernels not compared: {why_no_library()}")
     else:
         yield Backend("native kernels", tensors, _session(proto, tensors, "native"), {})
-    yield Backend("qonnx", tensors, lambda batch, _: run_qonnx(proto, batch, tensors), {})
+    yield Backend("qonnx", tensors, lambda batch: run_qonnx(proto, batch, tensors), {})
     if project is not None:
         known = [name for name in tensors if name in project.tensors]
-        yield Backend("C-simulation", known, lambda batch, _: project.predict_tensors(batch, known), project.tolerances)
+        yield Backend("C-simulation", known, lambda batch: project.predict_tensors(batch, known), project.tolerances)
 
 
-def _rows(proof: Proof, tensors: list[str], backends: list[Backend]) -> dict[tuple[str, str], Comparison]:
-    """An empty comparison for every tensor and backend, tolerances set."""
-    rows = {}
-    for name in tensors:
-        for backend in backends:
-            if name in backend.tensors:
-                tolerance, reason = _tolerance(proof, name, backend)
-                rows[name, backend.name] = Comparison(name, REFERENCE, backend.name, tolerance, reason)
-    return rows
+def _tolerances(proof: Proof, tensors: list[str], backends: list[Backend]) -> dict[tuple[str, str], tuple[float, str]]:
+    """What is compared, tensor and backend, in the order of the table, each with its tolerance and the reason."""
+    return {(n, b.name): _tolerance(proof, n, b) for n in tensors for b in backends if n in b.tensors}
 
 
 def _tolerance(proof: Proof, name: str, backend: Backend) -> tuple[float, str]:

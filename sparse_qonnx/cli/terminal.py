@@ -21,9 +21,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sparse_qonnx.errors import OutputPathError, SparseQonnxError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from onnx import ModelProto
+
+    from sparse_qonnx.comparison import Report
+    from sparse_qonnx.datasets import Events
 
 OK, MISMATCH, ERROR, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: success, a comparison found mismatches, an error told in one message on stderr, Ctrl-C."""
@@ -87,12 +88,17 @@ def require_folder(output: str) -> None:
         raise OutputPathError(f"output {output!r}", f"the folder {str(path.parent)!r} does not exist", fix="create it")
 
 
-def compare(keras_model: Any, model: ModelProto, project: Any, inputs: dict[str, NDArray[np.float32]]) -> int:
-    """Verify, print the table and what belongs under it; the exit code."""
+def compare(model: ModelProto, project: Any, events: Events) -> int:
+    """Verify a project, print the table and what belongs under it; the exit code."""
     from sparse_qonnx.verify import verify
 
     with progress("comparing") as advance:
-        report = verify(keras_model, model, project, inputs, progress=advance)
+        report = verify(None, model, project, events, progress=advance)
+    return show_report(report)
+
+
+def show_report(report: Report) -> int:
+    """Print the table and what belongs under it; the exit code."""
     OUT.print(report.table)
     for line in report.remarks:
         say(line)
@@ -116,7 +122,10 @@ def add_version(parser: argparse.ArgumentParser) -> None:
 
 def add_input(parser: argparse.ArgumentParser, required: bool) -> None:
     """`--input`, once for each input."""
-    text = "events as a NumPy array; NAME=X.npy for each input where the model has several"
+    text = (
+        "events in a .npy, .npz or HDF5 file, or a quoted pattern such as 'run*.npy'; FILE:NAME for one array of a "
+        "file with several, INPUT=FILE for one input of several; repeat it for more files"
+    )
     parser.add_argument("--input", action="append", required=required, metavar="X.npy", help=text)
 
 

@@ -12,7 +12,7 @@ from sparse_qonnx.errors import ConfigurationError
 
 
 def _to_hls(args: argparse.Namespace) -> int:
-    from sparse_qonnx.arrays import read_inputs
+    from sparse_qonnx.datasets import open_events
     from sparse_qonnx.files import read_model
     from sparse_qonnx.hls import to_hls
     from sparse_qonnx.hls.yaml_config import read_config
@@ -24,7 +24,7 @@ def _to_hls(args: argparse.Namespace) -> int:
         return _write_config(model, config, target, args.write_config)
     if args.output is None:
         raise ConfigurationError("qonnx-to-hls", "has no folder to write to", fix="give -o FOLDER")
-    inputs = read_inputs(model, args.csim) if args.csim else None
+    events = open_events(model, args.csim) if args.csim else None
     with working(f"writing {args.output}"):
         project = to_hls(args.model, args.output, config=config, force=args.force, **target)
     chosen = project.config
@@ -34,10 +34,10 @@ def _to_hls(args: argparse.Namespace) -> int:
             census = project.census()
         OUT.print(census.table)
     code = OK
-    if inputs is not None:
+    if events is not None:
         with working("compiling the C-simulation"):
             project.compile()
-        code = compare(None, model, project, inputs)
+        code = compare(model, project, events)
     if args.build:
         with working(f"running {project.tool.command[0]}"):
             project.build(log=_log)

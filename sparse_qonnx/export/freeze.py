@@ -42,15 +42,43 @@ def reference_outputs(
         UnsupportedLayerError: where the model cannot be exported.
         InputDataError: for events of the wrong shape.
     """
-    traced = trace(model)
-    arrays = _check_inputs(traced, x)
-    frozen = FrozenLayers(float64)
+    reference = Reference(model, float64)
+    arrays = reference.check(x)
     parts: dict[str, list[Array]] = {}
     for start in range(0, max(len(arrays[0]), 1), batch):
-        for name, value in _run(model, traced, frozen, [a[start : start + batch] for a in arrays]).items():
+        for name, value in reference.run([a[start : start + batch] for a in arrays]).items():
             if tensors is None or name in tensors:
                 parts.setdefault(name, []).append(value)
     return {name: np.concatenate(pieces) for name, pieces in parts.items()}
+
+
+class Reference:
+    """A Keras model, frozen once to be run batch by batch; see `reference_outputs`.
+
+    Args:
+        model: functional or Sequential Keras model.
+        float64: compute in float64.
+
+    Raises:
+        UnsupportedLayerError: where the model cannot be exported.
+    """
+
+    def __init__(self, model: Any, float64: bool = False) -> None:
+        self._model = model
+        self._traced = trace(model)
+        self._frozen = FrozenLayers(float64)
+
+    def check(self, x: Array | Sequence[Array]) -> list[Array]:
+        """The events as one array per input.
+
+        Raises:
+            InputDataError: for events of the wrong shape.
+        """
+        return _check_inputs(self._traced, x)
+
+    def run(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        """Every tensor of one batch, by name."""
+        return _run(self._model, self._traced, self._frozen, arrays)
 
 
 def _check_inputs(traced: Trace, x: Array | Sequence[Array]) -> list[Array]:

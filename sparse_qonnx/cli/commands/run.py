@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-from sparse_qonnx.cli.terminal import OK, add_input, positive, progress, require_folder, say
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from sparse_qonnx.cli.data import add_data, runner
+from sparse_qonnx.cli.terminal import OK, add_input, progress, require_folder, say
 
 HELP = "run an ONNX file in onnxruntime"
 
@@ -22,28 +19,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tensor", metavar="NAME", help="tensor to write instead of the first output")
     kernels = "native kernels (default), or the function bodies in the file, as stock onnxruntime runs them"
     parser.add_argument("--kernels", choices=["native", "function"], default="native", help=kernels)
-    parser.add_argument("--batch", type=positive, default=256, metavar="N", help="events at a time (default 256)")
+    add_data(parser, batch=256)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run all events and write one tensor of them."""
-    import numpy as np
-
-    from sparse_qonnx.arrays import batches, read_inputs, write_array
+    from sparse_qonnx.datasets import open_events
     from sparse_qonnx.files import read_model
-    from sparse_qonnx.runtime import InferenceSession, with_outputs
+    from sparse_qonnx.streaming.run import run_to_file
 
     require_folder(args.output)
     model = read_model(args.model)
-    name = args.tensor or model.graph.output[0].name
-    inputs = read_inputs(model, args.input)
-    session = InferenceSession(with_outputs(model, [name]), kernels=args.kernels)
-    parts: list[NDArray[Any]] = []
-    with progress("running") as advance:
-        for done, total, batch in batches(inputs, args.batch):
-            parts.append(session.run([name], batch)[0])
-            advance(done, total)
-    result: NDArray[np.generic] = np.concatenate(parts)
-    write_array(result, args.output)
-    say(f"wrote {args.output}: {name} {list(result.shape)} {result.dtype}")
+    events = open_events(model, args.input)
+    with runner(args, events) as spread, progress("running") as advance:
+        name, shape, dtype = run_to_file(
+            model,
+            events,
+            Path(args.output),
+            tensor=args.tensor,
+            kernels=args.kernels,
+            batch=args.batch,
+            restart=args.restart,
+            runner=spread,
+            progress=advance,
+        )
+    say(f"wrote {args.output}: {name} {list(shape)} {dtype}")
     return OK

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 from sparse_qonnx.aside import scratch_folder
-from sparse_qonnx.cli.terminal import add_input, compare, import_keras, positive, working
+from sparse_qonnx.cli.data import add_data, runner
+from sparse_qonnx.cli.terminal import (
+    add_input,
+    import_keras,
+    positive,
+    progress,
+    require_folder,
+    show_report,
+    working,
+)
+from sparse_qonnx.errors import ConfigurationError
 
 HELP = "compare all implementations of an ONNX file, value for value"
 
@@ -17,28 +29,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=positive, default=256, metavar="N", help="random events without --input (256)")
     parser.add_argument("--keras", metavar="MODEL.keras", help="compare the Keras model that was exported, too")
     parser.add_argument("--csim", action="store_true", help="compile and compare the C-simulation, too")
+    report = "write the report as JSON, too; an interrupted comparison is gone on with"
+    parser.add_argument("-o", "--output", metavar="REPORT.json", help=report)
+    add_data(parser, batch=128)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare, and print the table."""
-    from sparse_qonnx.arrays import random_inputs, read_inputs
+    from sparse_qonnx.datasets import InMemoryEvents, open_events
+    from sparse_qonnx.datasets.random import random_inputs
     from sparse_qonnx.files import read_model
+    from sparse_qonnx.streaming.verify import verify_events
 
+    if args.output:
+        require_folder(args.output)
+    if args.dask and (args.keras or args.csim):
+        allowed = "the implementations that need the ONNX file alone"
+        raise ConfigurationError("--dask", "compares no Keras model and no C-simulation", allowed=allowed)
     model = read_model(args.model)
-    inputs = read_inputs(model, args.input) if args.input else random_inputs(model, args.events)
-    keras_model = None
+    events = open_events(model, args.input) if args.input else InMemoryEvents(random_inputs(model, args.events))
+    with scratch_folder() as folder:
+        verifier = None if args.dask else _verifier(args, model, folder)
+        with runner(args, events) as spread, progress("comparing") as advance:
+            report = verify_events(
+                model,
+                events,
+                verifier=verifier,
+                output=Path(args.output) if args.output else None,
+                options=_options(args),
+                batch=args.batch,
+                restart=args.restart,
+                runner=spread,
+                progress=advance,
+            )
+    return show_report(report)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """What the report depends on beside the model and the events."""
+    keras = Path(args.keras).stat() if args.keras else None
+    return {"keras": keras and [args.keras, keras.st_size, keras.st_mtime_ns], "csim": args.csim}
+
+
+def _verifier(args: argparse.Namespace, model: Any, folder: Path) -> Any:
+    """Everything that is to be compared in this process."""
+    from sparse_qonnx.verify import Verifier
+
+    keras_model = project = None
     if args.keras:
         from sparse_qonnx.export.loading import load_model
 
         import_keras()
         with working(f"loading {args.keras}"):
             keras_model = load_model(args.keras)
-    with scratch_folder() as folder:
-        project = None
-        if args.csim:
-            from sparse_qonnx.hls import to_hls
+    if args.csim:
+        from sparse_qonnx.hls import to_hls
 
-            with working("compiling the C-simulation"):
-                project = to_hls(args.model, folder / "firmware")
-                project.compile()
-        return compare(keras_model, model, project, inputs)
+        with working("compiling the C-simulation"):
+            project = to_hls(args.model, folder / "firmware")
+            project.compile()
+    return Verifier(model, keras_model, project)
