@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 
 class SparseQonnxError(Exception):
     """Base of every error this package raises on purpose.
@@ -19,6 +22,10 @@ class SparseQonnxError(Exception):
         self.allowed = allowed
         self.fix = fix
         super().__init__(self.message())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross processes: Python would rebuild one from its message alone."""
+        return partial(type(self), allowed=self.allowed, fix=self.fix), (self.where, self.problem)
 
     def message(self) -> str:
         """The whole message on one line: where, problem, allowed, fix."""

@@ -93,7 +93,7 @@ def test_a_damaged_compressed_member(tmp_path: Path, small_model: Path, small_ev
         middle = archive.infolist()[0].header_offset + 200
     data[middle : middle + 40] = bytes(40)
     Path(place).write_bytes(data)
-    with pytest.raises(InputDataError, match="x[.]npz"):
+    with pytest.raises(InputDataError, match=r"x\.npz"):
         open_events(read_model(small_model), [place]).read(0, 20)
 
 

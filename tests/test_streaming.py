@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -223,7 +224,7 @@ def test_verify_command_writes_its_report(tmp_path: Path, small_model: Path, eve
 def cluster() -> Iterator[str]:
     """The address of a local cluster of two workers."""
     distributed = pytest.importorskip("distributed", reason="needs the [cluster] extra")
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as local:
         yield local.scheduler_address
 
@@ -265,3 +266,10 @@ def test_no_cluster(
     assert cli.main([*arguments, "--dask", "tcp://127.0.0.1:1"]) == 2
     assert "sparse-qonnx[cluster]" in capsys.readouterr().err
     assert left(tmp_path) == {"x.npy"}
+
+
+def test_errors_cross_processes() -> None:
+    error = OutputPathError("here", "wrong", fix="go")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is OutputPathError
+    assert (str(again), again.fix) == (str(error), "go")
