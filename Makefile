@@ -15,13 +15,14 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test lint format fuzz variants properties kill bench sanitize wheel supported clean
+.PHONY: help install demo test lint format fuzz variants properties kill bench sanitize wheel supported docs clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
 	@echo "make test    all tests              make lint    style and types     make format  apply the style"
 	@echo "make fuzz    random networks        make bench   measurements        make clean   remove what was built"
 	@echo "make sanitize  tests of the native kernels under ASan and UBSan    make kill  interrupted commands, full disks"
+	@echo "make docs    the documentation site: build/docs/index.html"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -80,6 +81,14 @@ sanitize: $(STAMP)
 supported: $(STAMP)
 	$(BIN)/python docs/supported.py
 	$(BIN)/python docs/layer_support.py
+
+# The documentation site: the notebooks run, every warning is an error, every local link is followed.
+docs: $(STAMP)
+	@$(BIN)/python -c 'import furo, jupytext, myst_nb, sphinxarg' 2>/dev/null || \
+	    { echo "Installing what builds the site: once"; $(BIN)/pip install --quiet --editable '.[docs]'; }
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet -d build/doctrees docs build/docs
+	$(BIN)/python docs/check_site.py build/docs
+	@echo "build/docs/index.html"
 
 wheel: $(STAMP)
 	$(BIN)/pip wheel --no-deps --wheel-dir dist .

@@ -42,7 +42,7 @@ def _row(op: type[SparseOp] | type[StandardOp], domain: str) -> str:
     return f"| `{op.__name__}` | {domain} | {summary} | {kernel} | {'yes' if hasattr(op, 'hls') else 'no'} |"
 
 
-def _operators() -> list[str]:
+def operator_rows() -> list[str]:
     """A row for every operator that carries an exact number format."""
     rows = ["| operator | domain | what it does | onnxruntime | firmware |", "|---|---|---|---|---|"]
     rows += [_row(op, "`sparse_qonnx.ops`") for op in operators().values()]
@@ -52,7 +52,7 @@ def _operators() -> list[str]:
 
 def section() -> str:
     """The text between the markers."""
-    return "\n".join(["", *_layers(), "", *_operators(), ""])
+    return "\n".join(["", *_layers(), "", *operator_rows(), ""])
 
 
 def main() -> int:
