@@ -62,7 +62,10 @@ def main() -> int:
     """Print the problems; 0 when there are none."""
     site = Path(sys.argv[1])
     found = problems(site)
-    print("\n".join(found) or f"{len(list(site.rglob('*.html')))} pages: every local link leads somewhere, nothing is loaded")
+    print(
+        "\n".join(found)
+        or f"{len(list(site.rglob('*.html')))} pages: every local link leads somewhere, nothing is loaded"
+    )
     return 1 if found else 0
 
 

@@ -10,7 +10,7 @@ FOLDER = "_generated"
 
 
 def write_pages(docs: Path) -> None:
-    """Write every generated page below `docs/_generated`; what has not changed keeps its date, what has gone is removed."""
+    """Write every page below `docs/_generated`; what has not changed keeps its date, what has gone is removed."""
     wanted: dict[Path, str] = {}
     for found in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{found.name}")

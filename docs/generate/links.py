@@ -8,7 +8,7 @@ from typing import Any
 from docutils import nodes
 
 
-def link_to_repository(app: Any, env: Any, node: Any, content: nodes.Element) -> nodes.Node | None:
+def link_to_repository(_app: Any, env: Any, node: Any, content: nodes.Element) -> nodes.Node | None:
     """The text of a link to an existing file or folder outside `docs/`; None leaves the warning to Sphinx."""
     page = Path(env.doc2path(node.get("refdoc", env.docname)))
     target = str(node.get("reftarget", "")).partition("#")[0]

@@ -98,7 +98,7 @@ def _attributes(attributes: Sequence[Attribute]) -> Iterator[str]:
         yield f"| `{a.name}` | {kinds[a.kind]} | {default} | {a.doc}{allowed} |"
 
 
-# ---- the example ------------------------------------------------------------------------------------------------------
+# ---- the example ----------------------------------------------------------------------------------------------------
 
 
 def _feeds(op: type[SparseOp]) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""The reference pages: the public Python names, and the options of the firmware, each from where the code keeps them."""
+"""The reference pages: public Python names, firmware options, operators, each from where the code keeps them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RETURNED = (
 """What the public functions return, and people use."""
 
 
-def pages(docs: Path) -> dict[str, str]:
+def pages(_docs: Path) -> dict[str, str]:
     """The pages, by path below the generated folder."""
     return {
         "api.md": "\n".join(_api()),
