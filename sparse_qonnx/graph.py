@@ -13,7 +13,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from sparse_qonnx.errors import ModelFileError, PrecisionError
 from sparse_qonnx.grid import Grid
 from sparse_qonnx.ops import DOMAIN, VERSION, operators
-from sparse_qonnx.ops._base import Shape
+from sparse_qonnx.ops._base import Shape, tensor_shape
 
 Array = NDArray[Any]
 
@@ -25,12 +25,6 @@ BATCH = "batch"
 """Name of the symbolic first dimension of every input and output."""
 
 _OPSETS = (("", OPSET), (DOMAIN, VERSION), (QUANT_DOMAIN, 1))
-
-
-def tensor_shape(value: ValueInfoProto) -> Shape:
-    """Shape of a value: numbers, names of symbolic dimensions, None where nothing is said."""
-    dims = value.type.tensor_type.shape.dim
-    return tuple(d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in dims)
 
 
 class GraphBuilder:
@@ -188,7 +182,7 @@ def infer_node(
     if node.domain == QUANT_DOMAIN:
         return [_renamed(values[node.input[0]], node.output[0])]
     if node.domain == DOMAIN:
-        return _infer_sparse(node, values)
+        return operators()[node.op_type].output_values(node, [values[n] if n else None for n in node.input])
     schema = onnx.defs.get_schema(node.op_type, OPSET, node.domain)
     known = {n: values[n].type for n in node.input if n}
     data = {n: initializers[n] for n in node.input if n in initializers}
@@ -200,18 +194,6 @@ def infer_node(
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
         raise ModelFileError(f"node {node.name!r} ({node.op_type})", f"does not fit its inputs: {error}") from error
     return [helper.make_value_info(n, types[n]) if n in types else ValueInfoProto(name=n) for n in node.output if n]
-
-
-def _infer_sparse(node: NodeProto, values: dict[str, ValueInfoProto]) -> list[ValueInfoProto]:
-    op = operators()[node.op_type]
-    shapes = [tensor_shape(values[n]) if n else () for n in node.input]
-    element = values[node.input[0]].type.tensor_type.elem_type
-    results = op.output_shapes(shapes, op.read_attributes(node))
-    kinds = [TensorProto.INT64 if port.name.startswith("coords") else element for port in op.outputs]
-    return [
-        helper.make_tensor_value_info(n, kind, list(shape))
-        for n, kind, shape in zip(node.output, kinds, results, strict=True)
-    ]
 
 
 def _renamed(value: ValueInfoProto, name: str) -> ValueInfoProto:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import onnx
+import onnx.shape_inference
 from numpy.typing import NDArray
-from onnx import FunctionProto, GraphProto, NodeProto, TensorProto, helper
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.custom_op.base import CustomOp
 
@@ -123,24 +124,35 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
         return table
 
     def make_shape_compatible_op(self, model: Any) -> NodeProto:
-        """A standard node with the same output shapes, for qonnx's shape inference.
+        """A stand-in for qonnx's shape inference, which writes it in place of the node and back again.
 
-        No plain operator has several outputs of unrelated shape and type, so the stand-in is an `If` whose branches
-        state them.
+        No plain operator has several outputs of unrelated shape and type, and one with a subgraph would not be found
+        again, as inference fills the subgraph in. So the shapes are stated here, symbolic dimensions included, and
+        onnx passes over the stand-in, an operator that it does not know.
         """
         node: NodeProto = self.onnx_node
-        shapes = [tuple(model.get_tensor_shape(name) or ()) if name else () for name in node.input]
-        element = model.get_tensor_valueinfo(node.input[0])
-        element_type = element.type.tensor_type.elem_type if element is not None else TensorProto.FLOAT
-        branch = GraphProto(name="shapes")
-        types = (element_type, TensorProto.INT64)
-        for port, shape, kind in zip(
-            self.outputs, self.output_shapes(shapes, self.read_attributes(node)), types, strict=False
-        ):
-            random = helper.make_node("RandomNormal", [], [f"{port.name}_f"], shape=list(cast(tuple[int, ...], shape)))
-            branch.node.extend([random, helper.make_node("Cast", [f"{port.name}_f"], [port.name], to=kind)])
-            branch.output.append(helper.make_tensor_value_info(port.name, kind, list(shape)))
-        return helper.make_node("If", [node.input[0]], list(node.output), then_branch=branch, else_branch=branch)
+        values = _stated(model.model)
+        if any(name and name not in values for name in node.input):
+            # as the nodes before this one are stand-ins already, onnx knows what they lead to
+            values = _stated(onnx.shape_inference.infer_shapes(model.model))
+        if not any(name and name not in values for name in node.input):
+            known = [values[name] if name else None for name in node.input]
+            for value in self.output_values(node, known):
+                _state(model.model.graph, value)
+        return helper.make_node(f"{node.op_type}Stated", list(node.input), list(node.output), domain=DOMAIN)
+
+    @classmethod
+    def output_values(cls, node: NodeProto, inputs: Sequence[ValueInfoProto | None]) -> list[ValueInfoProto]:
+        """Name, element type and shape of a node's outputs from those of its inputs (None: not given)."""
+        shapes = [() if value is None else tensor_shape(value) for value in inputs]
+        element = inputs[0].type.tensor_type.elem_type if inputs[0] is not None else TensorProto.FLOAT
+        kinds = [TensorProto.INT64 if port.name.startswith("coords") else element for port in cls.outputs]
+        return [
+            helper.make_tensor_value_info(name, kind, list(shape))
+            for name, kind, shape in zip(
+                node.output, kinds, cls.output_shapes(shapes, cls.read_attributes(node)), strict=True
+            )
+        ]
 
     def infer_node_datatype(self, model: Any) -> None:
         """Set the qonnx datatype of every output."""
@@ -165,6 +177,31 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
             where = f"node {self.onnx_node.name!r} ({type(self).__name__})"
             raise UnsupportedNodeError(where, f"{len(self.onnx_node.input)} inputs", allowed=f"{required} or more")
         return ["All attributes and inputs are as the schema asks"]
+
+
+def tensor_shape(value: ValueInfoProto) -> Shape:
+    """Shape of a value: numbers, names of symbolic dimensions, None where nothing is said."""
+    dims = value.type.tensor_type.shape.dim
+    return tuple(d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in dims)
+
+
+def _stated(model: ModelProto) -> dict[str, ValueInfoProto]:
+    """Values of the main graph that have a shape."""
+    graph = model.graph
+    values = {v.name: v for v in (*graph.value_info, *graph.input, *graph.output)}
+    values = {name: v for name, v in values.items() if v.type.tensor_type.HasField("shape")}
+    for tensor in graph.initializer:
+        values[tensor.name] = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+    return values
+
+
+def _state(graph: GraphProto, value: ValueInfoProto) -> None:
+    """Write a value's type into the graph, in place of what was said of it."""
+    for known in (*graph.value_info, *graph.output):
+        if known.name == value.name:
+            known.CopyFrom(value)
+            return
+    graph.value_info.append(value)
 
 
 def scalar_datatype(signed: bool, width: int, integer: int) -> BaseDataType:

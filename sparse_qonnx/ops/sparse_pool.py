@@ -15,6 +15,8 @@ from sparse_qonnx.ops.sparse_to_dense import check_coords
 
 # The canvas holds one place per pooled cell and one more, where slots that leave are written.
 # The maximum of ScatterElements keeps or drops NaN by its place in the window, hence the search for it.
+# The branches read `staying` and not `features`: where the batch size is fixed, onnxruntime folds Shape(features) and
+# then drops the node that made `features` if only a branch still reads it.
 _BODY = """
 SparsePool <mode, kernel_shape, spatial_shape> (features, coords) => (pooled, pooled_coords)
 {
@@ -66,13 +68,14 @@ SparsePool <mode, kernel_shape, spatial_shape> (features, coords) => (pooled, po
    canvas_shape = Concat <axis = 0> (batch, n_places, channels)
    window = ReduceProd <keepdims = 0> (kernel, axis_0)
    window_x = CastLike (window, features)
+   staying = Where (stays, features, zero_x)
    mode_name = Constant <value_string: string = @mode> ()
    average_name = Constant <value_string = "average"> ()
    is_average = Equal (mode_name, average_name)
    value = If (is_average) <
       then_branch = average () => (float[] average_value) {
          zeros = Expand (zero_x, canvas_shape)
-         sums = ScatterElements <axis = 1, reduction = "add"> (zeros, places, features)
+         sums = ScatterElements <axis = 1, reduction = "add"> (zeros, places, staying)
          sum_here = GatherElements <axis = 1> (sums, places)
          average_value = Div (sum_here, window_x)
       },
@@ -85,11 +88,11 @@ SparsePool <mode, kernel_shape, spatial_shape> (features, coords) => (pooled, po
          one_over_0 = Div (one_x, zero_x)
          lowest_0 = Neg (one_over_0)
          lowest = Expand (lowest_0, canvas_shape)
-         largest = ScatterElements <axis = 1, reduction = "max"> (lowest, places, features)
+         largest = ScatterElements <axis = 1, reduction = "max"> (lowest, places, staying)
          largest_here = GatherElements <axis = 1> (largest, places)
          with_zero = Max (largest_here, zero_x)
          number = Where (is_full, largest_here, with_zero)
-         is_nan = IsNaN (features)
+         is_nan = IsNaN (staying)
          nan_ones = CastLike (is_nan, features)
          nans = ScatterElements <axis = 1, reduction = "add"> (counts_0, places, nan_ones)
          nans_here = GatherElements <axis = 1> (nans, places)
