@@ -13,7 +13,8 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from sparse_qonnx.errors import ModelFileError, PrecisionError
 from sparse_qonnx.grid import Grid
 from sparse_qonnx.ops import DOMAIN, VERSION, operators
-from sparse_qonnx.ops._base import Shape, tensor_shape
+from sparse_qonnx.ops._base import Shape
+from sparse_qonnx.ops._base import tensor_shape as tensor_shape
 
 Array = NDArray[Any]
 

@@ -53,6 +53,7 @@ def export(
     """
     _require_keras()
     from sparse_qonnx.export.loading import load_model, load_weights
+    from sparse_qonnx.export.source import describe_source
     from sparse_qonnx.export.tracer import trace
     from sparse_qonnx.passes import finalize
 
@@ -60,7 +61,8 @@ def export(
         model = load_weights(builder, model)
     elif isinstance(model, (str, os.PathLike)):
         model = load_model(model, safe_mode=safe_mode, custom_objects=custom_objects)
-    result = finalize(trace(model).graph.build(), input_precision)
+    source = describe_source(model)
+    result = finalize(trace(model).graph.build(), input_precision, source)
     _refuse_without_float64(result)
     if path is not None:
         write_model(result, path)

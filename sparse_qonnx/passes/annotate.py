@@ -2,38 +2,74 @@
 
 from __future__ import annotations
 
-from onnx import ModelProto, StringStringEntryProto, TensorAnnotation
+from onnx import ModelProto, NodeProto, StringStringEntryProto, TensorAnnotation, ValueInfoProto
 
-from sparse_qonnx.graph import with_metadata
+import sparse_qonnx
+from sparse_qonnx.graph import read_metadata, tensor_shape, with_metadata
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import scalar_datatype
 from sparse_qonnx.passes.assign_float_types import float64_nodes
-from sparse_qonnx.passes.infer_grids import infer_grids
+from sparse_qonnx.passes.infer_grids import Proof, infer_grids
 
 PRODUCER = "sparse-qonnx"
 FORMAT_VERSION = "1"
+SOURCE_KEY = "sparse_qonnx.source."
+"""Prefix of the metadata properties that say what the model was made from."""
 
 
 def annotate(model: ModelProto) -> ModelProto:
-    """Producer and metadata, qonnx datatype annotations from the proven grids, doc strings on nodes."""
+    """Producer and metadata, qonnx datatype annotations from the proven grids, doc strings for who opens the file."""
     arithmetic = "float64" if any(True for _ in float64_nodes(model)) else "float32"
     entries = [("sparse_qonnx.format", FORMAT_VERSION), ("sparse_qonnx.arithmetic", arithmetic)]
     result = with_metadata(model, entries)
     result.producer_name = PRODUCER
-    result.graph.doc_string = result.graph.doc_string or (
-        "Sparse quantized CNN. Operators of the domain sparse_qonnx.ops carry their definition as functions of "
-        "standard ONNX, so any onnxruntime runs this file."
-    )
-    for node in result.graph.node:
-        if node.domain == DOMAIN and not node.doc_string:
-            node.doc_string = operators()[node.op_type].doc
-    _annotate_datatypes(result)
+    result.producer_version = sparse_qonnx.__version__
+    proof = infer_grids(result)
+    graph = result.graph
+    for value in (*graph.input, *graph.output):
+        value.doc_string = _describe_value(value, proof)
+    result.doc_string = graph.doc_string = graph.doc_string or _describe(result, arithmetic)
+    for node in graph.node:
+        node.doc_string = _describe_node(node, proof)
+    _annotate_datatypes(result, proof)
     return result
 
 
-def _annotate_datatypes(model: ModelProto) -> None:
+def _describe(model: ModelProto, arithmetic: str) -> str:
+    """What a person who opens the file in a viewer should know."""
+    graph = model.graph
+    about = [f"Sparse quantized CNN {graph.name!r}."]
+    for kind, values in (("Input", graph.input), ("Output", graph.output)):
+        about += [
+            f"{kind} {v.name!r} [{', '.join(str(d or '?') for d in tensor_shape(v))}]: {v.doc_string}." for v in values
+        ]
+    packages = read_metadata(model).get(f"{SOURCE_KEY}packages")
+    if packages:
+        about.append(f"Made with {packages}.")
+    about.append(
+        f"Exact in {arithmetic}. Operators of the domain {DOMAIN} carry their definition as functions of standard "
+        "ONNX, so any onnxruntime runs this file."
+    )
+    return " ".join(about)
+
+
+def _describe_value(value: ValueInfoProto, proof: Proof) -> str:
+    grid = proof.grids.get(value.name)
+    return "floating point" if grid is None else f"values of {grid.describe()}"
+
+
+def _describe_node(node: NodeProto, proof: Proof) -> str:
+    """What the node does, where it is not standard ONNX, and the exact type of its result, where it has one."""
+    about = node.doc_string.partition("Result: ")[0].strip()
+    if not about and node.domain == DOMAIN:
+        about = operators()[node.op_type].doc
+    grid = proof.grids.get(node.output[0]) if node.output else None
+    result = "" if grid is None else f"Result: {grid.describe()}."
+    return " ".join(part for part in (about if about.endswith(".") or not about else f"{about}.", result) if part)
+
+
+def _annotate_datatypes(model: ModelProto, proof: Proof) -> None:
     """qonnx keeps datatypes as quantization annotations under the key `finn_datatype`."""
-    proof = infer_grids(model)
     made = {name for node in model.graph.node for name in node.output} | {v.name for v in model.graph.input}
     del model.graph.quantization_annotation[:]
     for name, grid in proof.grids.items():

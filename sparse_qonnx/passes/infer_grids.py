@@ -26,12 +26,19 @@ class Proof:
 
 
 def input_types(model: ModelProto) -> dict[str, FixedPointType]:
-    """The stated fixed-point type of each input that has one."""
-    found = {}
-    for key, text in read_metadata(model).items():
-        if key.startswith(PRECISION_KEY):
-            found[key[len(PRECISION_KEY) :]] = FixedPointType.parse(text, where=f"metadata {key!r}")
-    return found
+    """The stated fixed-point type of each input that has one.
+
+    Tools that rename tensors leave the metadata as it is: where every stated name is gone and there are as many as
+    there are inputs, they are taken in order.
+    """
+    stated = {
+        key[len(PRECISION_KEY) :]: FixedPointType.parse(text, where=f"metadata {key!r}")
+        for key, text in read_metadata(model).items()
+        if key.startswith(PRECISION_KEY)
+    }
+    names = [v.name for v in model.graph.input]
+    renamed = len(stated) == len(names) and not stated.keys() & set(names)
+    return dict(zip(names, stated.values(), strict=True)) if renamed else stated
 
 
 def node_attributes(node: NodeProto) -> dict[str, object]:
