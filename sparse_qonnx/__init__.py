@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sparse_qonnx.errors import SparseQonnxError as SparseQonnxError
     from sparse_qonnx.export import export as export
     from sparse_qonnx.hls import to_hls as to_hls
+    from sparse_qonnx.network import Network as Network
+    from sparse_qonnx.network import SparseMap as SparseMap
     from sparse_qonnx.runtime import InferenceSession as InferenceSession
     from sparse_qonnx.runtime import get_library_path as get_library_path
     from sparse_qonnx.runtime import register as register
@@ -24,6 +26,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "InferenceSession": "sparse_qonnx.runtime",
+    "Network": "sparse_qonnx.network",
+    "SparseMap": "sparse_qonnx.network",
     "SparseQonnxError": "sparse_qonnx.errors",
     "export": "sparse_qonnx.export",
     "get_library_path": "sparse_qonnx.runtime",

@@ -25,7 +25,30 @@ QUANT_DOMAIN = "qonnx.custom_op.general"
 BATCH = "batch"
 """Name of the symbolic first dimension of every input and output."""
 
-_OPSETS = (("", OPSET), (DOMAIN, VERSION), (QUANT_DOMAIN, 1))
+OPSETS = (("", OPSET), (DOMAIN, VERSION), (QUANT_DOMAIN, 1))
+
+
+def weight_quantizer(name: str, values: Array) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The QONNX `Quant` of weights that already lie on a grid.
+
+    Scale and bit width are the narrowest that hold the values, so the `Quant` changes none of them.
+
+    Returns:
+        Its constant inputs after the weights, by name, and its attributes.
+
+    Raises:
+        PrecisionError: if the values need more than 24 bits, which float32 cannot hold, or are not finite.
+    """
+    grid = Grid.of_constant(values, where=f"weights {name!r}")
+    kind = grid.type
+    width = max(kind.width, 2) if kind.signed else kind.width  # qonnx reads signed 1-bit as bipolar
+    if width > 24:
+        raise PrecisionError(
+            f"weights {name!r}", f"need {width} bits", allowed="at most 24 bits", fix="give the layer a quantizer"
+        )
+    parts = {"scale": 2.0**-grid.frac, "zero_point": 0.0, "bits": float(width)}
+    parameters = {part: np.array(value, dtype=np.float32) for part, value in parts.items()}
+    return parameters, {"signed": int(kind.signed), "narrow": 0, "rounding_mode": "ROUND"}
 
 
 class GraphBuilder:
@@ -80,30 +103,13 @@ class GraphBuilder:
     def quantized_constant(self, name: str, values: Array) -> str:
         """Weights that already lie on a grid, as initializer and standard QONNX `Quant`; returns `name.q`.
 
-        Scale and bit width are the narrowest that hold the values, so the `Quant` changes none of them.
-
         Raises:
-            PrecisionError: if the values need more than 24 bits, which float32 cannot hold, or are not finite.
+            PrecisionError: as `weight_quantizer`.
         """
-        grid = Grid.of_constant(values, where=f"weights {name!r}")
-        kind = grid.type
-        width = max(kind.width, 2) if kind.signed else kind.width  # qonnx reads signed 1-bit as bipolar
-        if width > 24:
-            raise PrecisionError(
-                f"weights {name!r}", f"need {width} bits", allowed="at most 24 bits", fix="give the layer a quantizer"
-            )
+        parameters, attributes = weight_quantizer(name, values)
         source = self.constant(name, np.asarray(values, dtype=np.float32))
-        parts = {"scale": 2.0**-grid.frac, "zero_point": 0.0, "bits": float(width)}
-        scale, zero, bits = (self.constant(f"{name}.{k}", np.array(v, dtype=np.float32)) for k, v in parts.items())
-        (result,) = self.node(
-            "Quant",
-            [source, scale, zero, bits],
-            [f"{name}.q"],
-            domain=QUANT_DOMAIN,
-            signed=int(kind.signed),
-            narrow=0,
-            rounding_mode="ROUND",
-        )
+        parts = [self.constant(f"{name}.{part}", value) for part, value in parameters.items()]
+        (result,) = self.node("Quant", [source, *parts], [f"{name}.q"], domain=QUANT_DOMAIN, **attributes)
         return result
 
     # ---- nodes --------------------------------------------------------------------------------------------------
@@ -167,7 +173,7 @@ class GraphBuilder:
             list(self.initializers.values()),
             value_info=middle,
         )
-        opsets = [helper.make_opsetid(domain, version) for domain, version in _OPSETS]
+        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS]
         model: ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         return model
 
