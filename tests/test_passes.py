@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
+import sparse_qonnx
 from harness import KERNELS, same
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import RoundingMode
 from sparse_qonnx.graph import GraphBuilder, all_values, read_metadata
 from sparse_qonnx.passes import finalize
-from sparse_qonnx.passes.infer_grids import infer_grids
+from sparse_qonnx.passes.infer_grids import infer_grids, input_types
 from sparse_qonnx.passes.input_precision import state_input_precision
 from sparse_qonnx.passes.standard_quants import use_standard_quants
 from sparse_qonnx.reference import run_reference
@@ -211,3 +212,21 @@ def test_every_tensor_with_a_grid_is_annotated_for_qonnx() -> None:
     annotated = {a.tensor_name for a in model.graph.quantization_annotation}
     made = {n for node in model.graph.node for n in node.output}
     assert {n for n in made if proof.grids[n] is not None} <= annotated
+
+
+def test_the_file_says_what_it_is() -> None:
+    model = finalize(dense_graph(6).build(), "ap_ufixed<12,0>", {"packages": "maker 1.0"})
+    assert (model.producer_name, model.producer_version) == ("sparse-qonnx", sparse_qonnx.__version__)
+    assert read_metadata(model)["sparse_qonnx.source.packages"] == "maker 1.0"
+    assert "Input 'x' [batch, 40]: values of ap_ufixed<12,0>." in model.doc_string
+    assert "Made with maker 1.0." in model.doc_string
+    said = {node.name: node.doc_string for node in model.graph.node}
+    assert said["z"] == f"Result: {infer_grids(model).grids['z'].describe()}."
+    again = finalize(dense_graph(6).build(), "ap_ufixed<12,0>", {"packages": "maker 1.0"})
+    assert again.SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True)
+
+
+def test_types_of_inputs_survive_renaming() -> None:
+    model = finalize(dense_graph(6).build(), "ap_ufixed<12,0>")
+    model.graph.input[0].name = model.graph.node[1].input[0] = "global_in"
+    assert {k: str(v) for k, v in input_types(model).items()} == {"global_in": "ap_ufixed<12,0>"}
