@@ -7,6 +7,7 @@ are the types of the first two and the configuration.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_qonnx.errors import ModelFileError
+from sparse_qonnx.errors import ModelFileError, UnsupportedNodeError
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.grid import Grid
 
@@ -36,8 +37,64 @@ class Symbol:
     name: str
 
 
-ConfigValue = int | bool | Signed | Symbol | FixedPointType | Grid
-"""A member of a configuration struct; a type, or the grid a type has to hold, becomes a typedef."""
+VIEW_RANK = 4
+"""Dimensions of the kernels' `view`."""
+
+
+@dataclass(frozen=True)
+class View:
+    """An array seen with other dimensions: broadcast, permuted, or cut into windows; see `common/view.h`.
+
+    Attributes:
+        shape: dimensions.
+        strides: places in the array for a step along each of them; 0 repeats.
+    """
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def padded(self) -> tuple[int, ...]:
+        """Dimensions and strides at the kernels' rank."""
+        missing = VIEW_RANK - len(self.shape)
+        return (*(1,) * missing, *self.shape, *(0,) * missing, *self.strides)
+
+
+def view(where: str, shape: Sequence[int], strides: Sequence[int]) -> View:
+    """A view with as few dimensions as possible: neighbours that one stride covers become one.
+
+    Raises:
+        UnsupportedNodeError: it has more dimensions than the kernels know.
+    """
+    merged: list[tuple[int, int]] = []
+    for size, stride in zip(shape, strides, strict=True):
+        if size == 1:
+            continue
+        if merged and merged[-1][1] == size * stride:
+            merged[-1] = (merged[-1][0] * size, stride)
+        else:
+            merged.append((size, stride))
+    if len(merged) > VIEW_RANK:
+        allowed = f"{VIEW_RANK} dimensions that cannot be merged"
+        raise UnsupportedNodeError(
+            where, f"sees {list(shape)} in {len(merged)} strides", allowed=allowed, fix="split it"
+        )
+    return View(tuple(size for size, _ in merged), tuple(stride for _, stride in merged))
+
+
+def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides of an array in row-major order."""
+    return tuple(math.prod(shape[n + 1 :]) for n in range(len(shape)))
+
+
+def broadcast_view(where: str, shape: Sequence[int], source: Sequence[int]) -> View:
+    """An array of shape `source` seen as `shape`, by NumPy's broadcasting."""
+    own = [0 if size == 1 else stride for size, stride in zip(source, strides_of(source), strict=True)]
+    return view(where, shape, [*(0,) * (len(shape) - len(source)), *own])
+
+
+ConfigValue = int | bool | Signed | Symbol | View | FixedPointType | Grid
+"""A member of a configuration struct; a type, the grid a type has to hold, or a view becomes a typedef."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ EVENTS = 60
 
 SOURCE = f"""
 #include "dense.h"
-#include "global_pool.h"
 #include "input_reduce.h"
+#include "reduce.h"
 #include "sparse_conv.h"
 #include "sparse_pool.h"
 #include "sparse_to_dense.h"
@@ -52,7 +52,9 @@ struct dense_config {{
 }};
 struct sum_config {{
     static const pooling mode = pooling::AVERAGE;
-    static const unsigned n_rows = {H * W}, n_channels = {C}, average_shift = 0;
+    static const unsigned average_shift = 0;
+    typedef view<1, 1, 1, {C}, 0, 0, 0, 1> kept_view;
+    typedef view<1, 1, 1, {H * W}, 0, 0, 0, {C}> reduced_view;
     typedef wide_t accum_t;
 }};
 struct largest_config : sum_config {{ static const pooling mode = pooling::MAX; }};
@@ -84,9 +86,9 @@ extern "C" void run(const int *in, int *out) {{
     b.write(dense_image, {H * W * C});
     dense<value_t, wide_t, dense_config>(dense_image, product, matrix, biases);
     b.write(product, {F});
-    global_pool<value_t, wide_t, sum_config>(dense_image, sum);
+    reduce<value_t, wide_t, sum_config>(dense_image, sum);
     b.write(sum, {C});
-    global_pool<value_t, value_t, largest_config>(dense_image, largest);
+    reduce<value_t, value_t, largest_config>(dense_image, largest);
     b.write(largest, {C});
 }}
 """

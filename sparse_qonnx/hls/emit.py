@@ -8,7 +8,7 @@ from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.grid import Grid
 from sparse_qonnx.hls.identifiers import comment
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
-from sparse_qonnx.hlscall import ConfigValue, Signed, Symbol
+from sparse_qonnx.hlscall import ConfigValue, Signed, Symbol, View
 
 INDENT = "    "
 WIDTH = 120
@@ -157,6 +157,8 @@ def layer_title(layer: Layer) -> str:
 def _member(key: str, value: ConfigValue) -> str:
     if isinstance(value, FixedPointType | Grid):
         return f"typedef {value.type if isinstance(value, Grid) else value} {key};"
+    if isinstance(value, View):
+        return f"typedef sparse_qonnx::view<{', '.join(map(str, value.padded))}> {key};"
     if isinstance(value, bool):
         return f"static const bool {key} = {'true' if value else 'false'};"
     if isinstance(value, Symbol):

@@ -60,6 +60,10 @@ def supported(layer: Layer) -> Mapping[str, Sequence[object]]:
             return {"variant": ("matrix", "sparse"), "pixels_per_cycle": range(1, c.n_inputs + 1), **choices}
         case "sparse_dense":
             return {"variant": ("matrix", "sparse"), "pixels_per_cycle": range(1, c.n_slots + 1)}
+        case "conv":
+            return {"pixels_per_cycle": range(1, c.out_0 * c.out_1 * c.out_2 + 1)}
+        case "gather":
+            return {"pixels_per_cycle": range(1, c.n_pixels + 1)}
         case "softmax" | "sigmoid":
             return {"implementation": ("table", "skip")}
     return {}
@@ -73,6 +77,8 @@ def designs(layer: Layer, asked: LayerConfig) -> list[Design]:
         "sparse_pool": _pools,
         "sparse_dense": _sparse_dense,
         "dense": _dense,
+        "conv": _windows,
+        "gather": _lookups,
     }
     enumerate_designs = kinds.get(layer.call.kernel)
     if enumerate_designs is None:
@@ -206,6 +212,23 @@ def _dense(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
         folded = _as(call.with_config(inputs_per_cycle=lanes), "dense_reuse")
         bits = multipliers * x * w + c.n_rows * c.n_inputs * x
         yield Design("matrix", {"reuse_factor": reuse}, folded, multipliers, bits)
+
+
+def _windows(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
+    call, c, table = layer.call, _Numbers(layer.call), layer.call.table("weights")
+    x, pixels = layer.inputs[0].type.width, c.out_0 * c.out_1 * c.out_2
+    constant_bits = sum((abs(int(m)) // (int(m) & -int(m))).bit_length() for m in table.values.flat if m)
+    selected = c.kernel_0 * c.kernel_1 * c.kernel_2 * c.n_channels * pixels * x
+    for p in paces(pixels, asked.pixels_per_cycle):
+        bits = p * x * constant_bits + (selected if p < pixels else 0)
+        yield Design("", {"pixels_per_cycle": p}, call.with_config(pixels_per_cycle=p), 0, bits)
+
+
+def _lookups(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
+    c, table = _Numbers(layer.call), layer.call.table("values")
+    for p in paces(c.n_pixels, asked.pixels_per_cycle):
+        call, bits = layer.call.with_config(pixels_per_cycle=p), p * c.n_channels * c.table_size * table.type.width
+        yield Design("", {"pixels_per_cycle": p}, call, 0, bits)
 
 
 def _as(call: HlsCall, function: str) -> HlsCall:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparse_qonnx.grid import Grid, add
-from sparse_qonnx.hlscall import HlsCall, HlsTable
+from sparse_qonnx.hlscall import HlsCall, HlsTable, Symbol
 
 if TYPE_CHECKING:
     from sparse_qonnx.hls.lower import Step
@@ -40,14 +40,17 @@ def _merge(product: Step, addition: Step) -> Step | None:
     first, second = product.call, addition.call
     if not isinstance(first, HlsCall) or not isinstance(second, HlsCall):
         return None
-    if (first.function_name, second.function_name) != ("dense", "add_row") or second.config["a_factor"] != 1:
+    if (first.function_name, second.function_name) != ("dense", "elementwise_constant"):
         return None
-    addends, accum = second.table("addends"), first.config["accum_t"]
+    if second.config["operation"] != Symbol("binary", "ADD") or second.config["a_factor"] != 1:
+        return None
+    addends, accum = second.table("operand"), first.config["accum_t"]
     columns = first.config["n_outputs"]
-    if addends.values.size != columns or not isinstance(accum, Grid):
+    if addends.values.size != columns or addends.values.shape[-1] != columns or not isinstance(accum, Grid):
         return None
-    bias = Grid(addends.values, addends.values, addends.frac)
-    tables = (first.table("weights"), HlsTable("biases", addends.values, addends.frac))
+    values = addends.values.reshape(-1)
+    bias = Grid(values, values, addends.frac)
+    tables = (first.table("weights"), HlsTable("biases", values, addends.frac))
     # Sums start at the bias.
     total = add(accum, bias)
     reach = total.with_limits(np.minimum(total.lo, total.hi), np.maximum(total.lo, total.hi)).with_zero()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparse_qonnx.hls.typed import Layer, TypedGraph
+from sparse_qonnx.hlscall import Symbol
 
 ADDITIONS_PER_CYCLE = 3
 SELECTIONS_PER_CYCLE = 4
@@ -84,6 +85,12 @@ class _Numbers:
         value = self._config[name]
         assert isinstance(value, int)
         return value
+
+    def symbol(self, name: str) -> str:
+        """An enumerator's name."""
+        value = self._config[name]
+        assert isinstance(value, Symbol)
+        return value.name
 
 
 def steps(n: int, per_cycle: int) -> int:
@@ -169,6 +176,16 @@ def _gates(_: _Numbers) -> tuple[int, int]:
     return 1, 0  # between two registers: no cycle of their own
 
 
+def _elementwise(c: _Numbers) -> tuple[int, int]:
+    return 1, int(c.symbol("operation") == "MULTIPLY")
+
+
+def _conv(c: _Numbers) -> tuple[int, int]:
+    trips = steps(c.out_0 * c.out_1 * c.out_2, c.pixels_per_cycle)
+    taps = c.kernel_0 * c.kernel_1 * c.kernel_2 * c.n_channels // c.n_groups
+    return trips, (trips > 1) + 3 + _adders(taps + 1)  # select a window, products, sum
+
+
 _KERNELS: dict[str, Callable[[_Numbers], tuple[int, int]]] = {
     "input_reduce_stream": _stream,
     "input_reduce_chunk": _chunk,
@@ -181,11 +198,18 @@ _KERNELS: dict[str, Callable[[_Numbers], tuple[int, int]]] = {
     "sparse_dense": _sparse_dense,
     "dense": _dense,
     "dense_reuse": _dense_reuse,
-    "global_pool": lambda c: (1, _adders(c.n_rows)),
+    "conv": _conv,
+    "reduce": lambda c: (1, _adders(c.n_terms)),
+    "gather": lambda c: (steps(c.n_pixels, c.pixels_per_cycle), 2),
+    "transpose": _gates,
+    "negate": _gates,
+    "clip": _gates,
+    "leaky_relu": _gates,
+    "thresholded_relu": _gates,
     "relu": _gates,
     "fork": _gates,
-    "add": _gates,
-    "add_row": _gates,
+    "elementwise": _elementwise,
+    "elementwise_constant": _elementwise,
     "concat": _gates,
     "fixed_point_quant": lambda c: (1, 3 * (c.divisor > 1)),
     "fixed_point_quant_by_channel": lambda c: (1, 3 * (c.divisor > 1)),

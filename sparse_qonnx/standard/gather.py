@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
+from sparse_qonnx.hlscall import HlsCall, HlsTable, numerators, sample_shape
 from sparse_qonnx.standard._base import StandardOp
 
 
@@ -20,3 +24,19 @@ class Gather(StandardOp):
         shape = (1,) * (len(node.output_shapes[0]) - 1)
         lo, hi = (np.array(v, dtype=object).reshape(shape) for v in (table.lowest, table.highest))
         return NodeProof((Grid(lo, hi, table.frac),), table.bits)
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        table, index = node.grids
+        if index is None or node.constants[0] is None or table is None or table.lo.ndim != 1:
+            allowed = "a constant table of one dimension, an index that is data"
+            raise UnsupportedNodeError(node.where, "is no lookup", allowed=allowed, fix="use Reshape, or a table")
+        last = int(index.highest * 2.0**-index.frac)
+        if index.lowest < 0 or index.frac > 0 or index.divisor != 1 or last >= table.lo.size:
+            allowed = f"integers from 0 to {table.lo.size - 1}"
+            raise UnsupportedNodeError(node.where, f"reads entries of {index.describe()}", allowed=allowed)
+        *rows, columns = sample_shape(node.shapes[1]) or (1,)
+        pixels, channels = (math.prod(rows), columns) if rows else (columns, 1)
+        config = {"n_pixels": pixels, "n_channels": channels, "table_size": last + 1, "pixels_per_cycle": 1}
+        values = HlsTable("values", numerators(table)[: last + 1], table.frac)
+        return HlsCall("gather", (1,), config, (values,))

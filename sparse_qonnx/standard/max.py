@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.standard._base import StandardOp
-from sparse_qonnx.standard.add import extremum
+from sparse_qonnx.standard._elementwise import elementwise_call, extremum
 
 
 class Max(StandardOp):
@@ -15,3 +16,7 @@ class Max(StandardOp):
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
         return extremum(node, np.maximum)
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        return elementwise_call(node, proof, "MAXIMUM")

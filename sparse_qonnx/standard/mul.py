@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
+from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.standard._base import StandardOp
-from sparse_qonnx.standard.add import as_sample
+from sparse_qonnx.standard._elementwise import as_sample, elementwise_call
 
 
 class Mul(StandardOp):
@@ -24,3 +25,7 @@ class Mul(StandardOp):
         rounded = a.rounded or b.rounded or not exact_factor
         out = Grid(lo, hi, a.frac + b.frac, a.divisor * b.divisor, rounded)
         return NodeProof((out,), max(a.bits, b.bits, bits_of(lo, hi)))
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        return elementwise_call(node, proof, "MULTIPLY")

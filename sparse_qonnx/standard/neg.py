@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.standard._base import StandardOp
+from sparse_qonnx.standard._unary import unary_call
 
 
 class Neg(StandardOp):
@@ -13,3 +15,7 @@ class Neg(StandardOp):
     def prove(cls, node: NodeContext) -> NodeProof:
         grid = node.grids[0]
         return NodeProof((None,)) if grid is None else NodeProof((grid.with_limits(-grid.hi, -grid.lo),), grid.bits)
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        return unary_call(node, "negate")

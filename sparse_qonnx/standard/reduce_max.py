@@ -1,4 +1,4 @@
-"""ReduceMax over the image: global max pooling."""
+"""ReduceMax: the largest value of an image or a window."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
-from sparse_qonnx.hlscall import ConfigValue, HlsCall, Symbol, sample_shape
+from sparse_qonnx.hlscall import ConfigValue, HlsCall, Symbol, sample_shape, strides_of, view
 from sparse_qonnx.standard._base import StandardOp
 
 
@@ -40,15 +39,25 @@ def sample_axes(node: NodeContext) -> tuple[int, ...] | None:
 
 
 def reduction_call(node: NodeContext, proof: NodeProof, mode: str) -> HlsCall:
-    """The kernel call of a reduction over all axes of the image but the channels."""
-    grid, out, axes = node.grids[0], proof.outputs[0], sample_axes(node)
-    assert grid is not None and out is not None
-    *rows, channels = sample_shape(node.shapes[0])
-    if axes != tuple(range(len(rows))):
-        raise UnsupportedNodeError(
-            node.where, f"reduces axes {axes} of one event", allowed="all but the last, the channels"
-        )
+    """The kernel call of a reduction over axes of one sample."""
+    grid, out, axes, shape = node.grids[0], proof.outputs[0], sample_axes(node), sample_shape(node.shapes[0])
+    assert grid is not None and out is not None and axes is not None
+    strides = strides_of(shape)
+    kept = [axis for axis in range(len(shape)) if axis not in axes]
+    views = [view(node.where, [shape[a] for a in part], [strides[a] for a in part]) for part in (kept, axes)]
     config: dict[str, ConfigValue] = {"mode": Symbol("pooling", mode)}
-    config |= {"n_rows": math.prod(rows), "n_channels": channels}
-    accum = Grid(out.lo, out.hi, grid.frac).with_zero()
-    return HlsCall("global_pool", config={**config, "average_shift": out.frac - grid.frac, "accum_t": accum})
+    config |= {"n_terms": math.prod(shape[a] for a in axes), "kept_view": views[0], "reduced_view": views[1]}
+    return HlsCall(
+        "reduce", config={**config, "average_shift": out.frac - grid.frac, "accum_t": _reach(grid, shape, axes, mode)}
+    )
+
+
+def _reach(grid: Grid, shape: tuple[int, ...], axes: tuple[int, ...], mode: str) -> Grid:
+    """What the kernel holds on the way: any value, or any partial sum."""
+    values = Grid(grid.lo, grid.hi, grid.frac)
+    if mode == "MAX":
+        return values
+    low, high = (np.broadcast_to(a, shape) for a in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0)))
+    return values.with_limits(
+        np.asarray(low.sum(axis=axes), dtype=object), np.asarray(high.sum(axis=axes), dtype=object)
+    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
+from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.standard._base import StandardOp
-from sparse_qonnx.standard.reduce_max import sample_axes
+from sparse_qonnx.standard.reduce_max import reduction_call, sample_axes
 
 
 class ReduceSum(StandardOp):
@@ -27,3 +28,7 @@ class ReduceSum(StandardOp):
         partial = max(bits_of(np.broadcast_to(a, whole).sum(axis=axes, keepdims=True)) for a in extremes)
         out = Grid(lo, hi, grid.frac, grid.divisor, grid.rounded or grid.divisor != 1)
         return NodeProof((out,), max(partial, grid.bits, out.bits))
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        return reduction_call(node, proof, "SUM")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sparse_qonnx.grid import NodeContext, NodeProof, add, common_grid
+from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.standard._base import StandardOp
-from sparse_qonnx.standard.add import as_sample
+from sparse_qonnx.standard._elementwise import as_sample, elementwise_call
 
 
 class Sub(StandardOp):
@@ -18,3 +19,7 @@ class Sub(StandardOp):
         a, b = (as_sample(node, n, g) for n, g in enumerate((a, b)))
         out = add(a, b.with_limits(-b.hi, -b.lo))
         return NodeProof((out,), max(*(g.bits for g in common_grid(a, b)), out.bits))
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        return elementwise_call(node, proof, "SUBTRACT", "SUBTRACT_FROM")

@@ -3,7 +3,7 @@
 
 namespace sparse_qonnx {
 
-enum class pooling { AVERAGE, MAX };
+enum class pooling { AVERAGE, MAX, SUM };
 
 }  // namespace sparse_qonnx
 

@@ -1,0 +1,46 @@
+#ifndef SPARSE_QONNX_REDUCE_H_
+#define SPARSE_QONNX_REDUCE_H_
+
+#include "common/number.h"
+#include "common/pooling.h"
+#include "common/select.h"
+#include "common/view.h"
+
+namespace sparse_qonnx {
+
+// The sum or maximum over some axes: of an image for global pooling, of windows for pooling.
+//
+// Term t of result o is data[kept_view::at(o) + reduced_view::at(t)]. AVERAGE gives the sum with the binary point moved
+// by average_shift, as sparse_pool does; SUM is an average with average_shift 0.
+// CONFIG_T: mode, kept_view, reduced_view, average_shift, accum_t: holds every partial sum, or every value.
+template <class in_T, class out_T, typename CONFIG_T>
+void reduce(const in_T data[CONFIG_T::kept_view::extent + CONFIG_T::reduced_view::extent - 1],
+            out_T result[CONFIG_T::kept_view::size]) {
+    typedef typename CONFIG_T::accum_t accum_t;
+    static_assert(number_traits<accum_t>::fraction == number_traits<in_T>::fraction,
+                  "reduce: accum_t needs the binary point of the input");
+    static_assert(number_traits<out_T>::fraction == number_traits<accum_t>::fraction + int(CONFIG_T::average_shift),
+                  "reduce: out_T needs the binary point of the sum, moved by average_shift");
+#pragma HLS PIPELINE
+#pragma HLS ARRAY_PARTITION variable = data complete
+#pragma HLS ARRAY_PARTITION variable = result complete
+    for (unsigned o = 0; o < CONFIG_T::kept_view::size; o++) {
+#pragma HLS UNROLL
+        const unsigned first = CONFIG_T::kept_view::at(o);
+        accum_t value = data[first];
+        for (unsigned t = 1; t < CONFIG_T::reduced_view::size; t++) {
+#pragma HLS UNROLL
+            const in_T next = data[first + CONFIG_T::reduced_view::at(t)];
+            if (CONFIG_T::mode == pooling::MAX) {
+                value = select<accum_t>(value < next, next, value);
+            } else {
+                value += next;
+            }
+        }
+        result[o] = from_raw<out_T>(to_raw(value));
+    }
+}
+
+}  // namespace sparse_qonnx
+
+#endif  // SPARSE_QONNX_REDUCE_H_
