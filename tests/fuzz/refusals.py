@@ -26,8 +26,8 @@ class Refusal:
     features: tuple[str, ...] = ()
 
 
-FLOATS = ("misuse: elementwise", "layer AveragePooling2D$", "layer MaxPooling2D$")
-"""Layers that tf2onnx converts to floating-point nodes: no exact counterpart, or windows that do not divide."""
+FLOATS = ("misuse: elementwise",)
+"""Layers that tf2onnx converts to floating-point nodes, as they have no exact counterpart."""
 
 DOCUMENTED = (
     Refusal("more than 53 bits", PrecisionError, r"needs \d+ bits to be exact"),
@@ -41,13 +41,13 @@ DOCUMENTED = (
     Refusal("sigmoid on a sparse map", UnsupportedLayerError, r"sparse feature map", ("misuse",)),
     Refusal("different pixels", UnsupportedLayerError, r"pixels", ("misuse: merge",)),
     Refusal("no counterpart", UnsupportedLayerError, r"BatchNormalization\): has no exact", ("misuse",)),
+    Refusal("product of two data tensors", UnsupportedLayerError, r"QDot\): has no exact", ("layer QDot",)),
     Refusal("unstable softmax, no input quantizer", UnsupportedLayerError, r"enable_iq=False", ("layer QSoftmax",)),
     Refusal("large table", UnsupportedLayerError, r"table of 2\*\*", ("layer QSoftmax", "layer QUnaryFunctionLUT")),
     Refusal("tf2onnx is not installed", ToolError, r"tf2onnx", ("misuse: elementwise",)),
     Refusal("behind a float layer", UnsupportedLayerError, r"floating-point results", (*FLOATS, "float head")),
-    Refusal(
-        "partial windows", UnsupportedLayerError, r"pool_size=", ("layer QAveragePooling2D", "layer QMaxPooling2D")
-    ),
+    Refusal("table of a dummy quantizer", UnsupportedLayerError, r"input quantizer is a dummy", ("iq: dummy",)),
+    Refusal("affine dummy quantizer", UnsupportedLayerError, r"a dummy quantizer with", ("standalone: dummy",)),
     Refusal("reads filled pixels", UnsupportedLayerError, r"reads the inactive pixels", ("filled pixels",)),
     Refusal("budget rounds to 0", UnsupportedLayerError, r"the pixel budget"),
 )

@@ -1,7 +1,7 @@
 """`make fuzz N=1000 SEED=0`: many random networks, with progress, statistics, and a script for the smallest failure.
 
-Blocks of cases run in processes of their own; block b of seed s draws with hypothesis's seed s * 100000 + b, so that a
-block can be run again alone (`--block`).
+Blocks of cases run in processes of their own. A network is drawn with the key `seed/block/number` and depends on
+nothing else, so that a block can be run again alone (`--block`).
 """
 
 from __future__ import annotations
@@ -25,24 +25,47 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 import argparse
 import json
 import multiprocessing
-import re
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fuzz.networks import networks
+from fuzz.check import MismatchError, Result, check
+from fuzz.draw import network_of, smallest
 from fuzz.recipe import Network
 
 BLOCK = 20
-SEEDS_PER_RUN = 100_000
-SHRINK_SECONDS = 120
-DRAWN_PER_CASE = 10  # hypothesis varies what it has drawn before; only the first network of a structure is checked
+DRAWN_PER_CASE = 10  # small networks come again; only the first of a structure is checked
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A network that fails, made smaller.
+
+    Attributes:
+        key: of the network it was found in.
+        message: what is wrong with the smaller one.
+        script: that builds it.
+        body: the part of the script that is not the same for all.
+    """
+
+    key: str
+    message: str
+    script: str
+    body: str
+
+    @classmethod
+    def of(cls, key: str, network: Network, error: Exception) -> Failure:
+        message = f"{error}" if isinstance(error, MismatchError) else repr(error)
+        return cls(key, message, network.script(), network.body())
+
+    def __str__(self) -> str:
+        return f"network {self.key}: {self.message}\n\n{self.script}"
 
 
 @dataclass
@@ -55,7 +78,16 @@ class Tally:
     features: Counter[str] = field(default_factory=Counter)
     values: list[int] = field(default_factory=lambda: [0, 0])
     tensors: list[int] = field(default_factory=lambda: [0, 0])
-    failures: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def count(self, network: Network, result: Result) -> None:
+        """Add a network that was checked."""
+        self.exported += not result.refusal
+        self.refusals[result.refusal] += bool(result.refusal)
+        self.features.update(network.features if not result.refusal else ())
+        self.features.update(result.notes)
+        self.values = [a + b for a, b in zip(self.values, result.values, strict=True)]
+        self.tensors = [a + b for a, b in zip(self.tensors, result.tensors, strict=True)]
 
     def add(self, other: Tally) -> None:
         self.cases += other.cases
@@ -67,68 +99,60 @@ class Tally:
         self.failures += other.failures
 
 
-def run_block(hypothesis_seed: int, cases: int, csim_every: int = 0, shrink: bool = True) -> Tally:
-    """Check `cases` networks of different structure; a failure, made smaller, is in the tally and ends the block."""
-    from fuzz.check import check
+def run_block(run_seed: int, block: int, cases: int, csim_every: int = 0) -> Tally:
+    """Check `cases` networks of different structure; a failure, made smaller, is in the tally and ends the block.
 
-    tally, give_up = Tally(), [float("inf")]
+    Args:
+        run_seed: seed of the run.
+        block: number of the block in it.
+        cases: how many networks.
+        csim_every: a case in so many is C-simulated, of those that have hardware; 0: none.
+    """
+    tally, since = Tally(), 0
     seen: set[object] = set()
-
-    @seed(hypothesis_seed)
-    @settings(
-        max_examples=DRAWN_PER_CASE * cases,
-        database=None,
-        deadline=None,
-        derandomize=False,
-        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-    )
-    @given(networks())
-    def cases_of_block(network: Network) -> None:
-        if not tally.failures:
-            if tally.cases == cases or network.structure() in seen:
-                return
-            seen.add(network.structure())
-            tally.cases += 1
-        csim = bool(csim_every) and tally.cases % csim_every == 0
-        if tally.failures:  # hypothesis makes the network smaller: compile only if that is what failed
-            if time.monotonic() > give_up[0]:
-                return
-            csim = "C-simulation" in tally.failures[0]
+    for number in range(DRAWN_PER_CASE * cases):
+        key = f"{run_seed}/{block}/{number}"
+        network = network_of(key)
+        if network.structure() in seen:
+            continue
+        seen.add(network.structure())
+        tally.cases += 1
+        since += 1
         try:
-            result = check(network, csim)
+            result = check(network, csim=bool(csim_every) and since >= csim_every)
         except Exception as error:
-            give_up[0] = min(give_up[0], time.monotonic() + SHRINK_SECONDS)
-            tally.failures = [text if "def build" in (text := f"{error}") else f"{error!r}\n\n{network.script()}"]
-            raise
-        if tally.failures:  # made smaller, it does not fail any more
-            return
-        tally.exported += not result.refusal
-        tally.refusals[result.refusal] += bool(result.refusal)
-        tally.features.update(network.features if not result.refusal else ())
-        tally.features.update(result.notes)
-        tally.values = [a + b for a, b in zip(tally.values, result.values, strict=True)]
-        tally.tensors = [a + b for a, b in zip(tally.tensors, result.tensors, strict=True)]
-
-    try:
-        cases_of_block()
-    except Exception:
-        if not tally.failures:
-            raise
+            tally.failures.append(_minimal(Failure.of(key, network, error)))
+            break
+        since = 0 if "C-simulated" in result.notes else since
+        tally.count(network, result)
+        if tally.cases == cases:
+            break
     return tally
 
 
-def _block(arguments: tuple[int, int, int]) -> Tally:
+def _minimal(first: Failure) -> Failure:
+    """The smallest failure that is found from one."""
+    csim = "C-simulation" in first.message  # compile only if that is what failed
+
+    def failure(smaller: Network) -> Failure | None:
+        try:
+            check(smaller, csim)
+        except Exception as error:
+            return Failure.of(first.key, smaller, error)
+        return None
+
+    return smallest(first.key, failure) or first
+
+
+def _block(arguments: tuple[int, int, int, int]) -> Tally:
     return run_block(*arguments)
 
 
-def _blocks(options: argparse.Namespace) -> list[tuple[int, int, int]]:
-    first = options.seed * SEEDS_PER_RUN
+def _blocks(options: argparse.Namespace) -> list[tuple[int, int, int, int]]:
     if options.block is not None:
-        return [(first + options.block, BLOCK, options.csim_every)]
+        return [(options.seed, options.block, BLOCK, options.csim_every)]
     sizes = [BLOCK] * (options.cases // BLOCK) + [options.cases % BLOCK] * (options.cases % BLOCK > 0)
-    return [(first + n, size, options.csim_every) for n, size in enumerate(sizes)]
+    return [(options.seed, block, size, options.csim_every) for block, size in enumerate(sizes)]
 
 
 def run(options: argparse.Namespace, console: Console) -> tuple[Tally, float]:
@@ -139,8 +163,10 @@ def run(options: argparse.Namespace, console: Console) -> tuple[Tally, float]:
         Progress(*columns, console=console) as progress,
         multiprocessing.get_context("spawn").Pool(options.jobs) as pool,
     ):
-        task = progress.add_task("fuzz", total=sum(b[1] for b in blocks))
+        task = progress.add_task("fuzz", total=sum(size for _, _, size, _ in blocks))
         for done, tally in enumerate(pool.imap_unordered(_block, blocks), start=1):
+            for failure in tally.failures:
+                _keep(options.failures, failure, progress.console)
             total.add(tally)
             progress.update(task, completed=total.cases)
             if not console.is_terminal and done % 5 == 0:
@@ -148,15 +174,27 @@ def run(options: argparse.Namespace, console: Console) -> tuple[Tally, float]:
     return total, time.monotonic() - start
 
 
+def _keep(folder: Path, failure: Failure, console: Console) -> None:
+    """Write a failing network's script, and print what it builds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"failing_{failure.key.replace('/', '_')}.py"
+    path.write_text(failure.script)
+    console.rule(f"failure, script {path}")
+    console.print(failure.message, markup=False, highlight=False)
+    console.print(failure.body, markup=False, highlight=False)
+
+
 def record(options: argparse.Namespace, total: Tally, seconds: float) -> dict[str, Any]:
     """What can be quoted, as JSON."""
     found = asdict(total)
-    found["failures"] = [text.splitlines()[0] for text in total.failures]
+    found["failures"] = [f"{f.key}: {f.message.splitlines()[0]}" for f in total.failures]
     found["features"] = dict(total.features.most_common())
     found["refusals"] = dict((+total.refusals).most_common())
     exact, tolerant = total.values
     found |= {"values": {"exact": exact, "float or quotient, tolerance": tolerant}}
     found |= {"tensors": {"exact": total.tensors[0], "float or quotient, tolerance": total.tensors[1]}}
+    packages = ("keras", "tensorflow", "hgq2", "sparsepixels", "onnx", "onnxruntime", "qonnx", "numpy")
+    found |= {"versions": {name: version(name) for name in packages}}
     return {"seed": options.seed, "seconds": round(seconds), "mismatches": len(total.failures), **found}
 
 
@@ -182,7 +220,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--block", type=int, help="run this block only")
-    parser.add_argument("--csim-every", type=int, default=5, help="C-simulate every k-th case; 0: none")
+    parser.add_argument(
+        "--csim-every", type=int, default=5, help="C-simulate a case in k, of those with hardware; 0: none"
+    )
     parser.add_argument("--record", type=Path, default=Path("build/fuzz.json"), help="statistics as JSON")
     parser.add_argument("--failures", type=Path, default=Path("build/fuzz"), help="folder for failing scripts")
     options = parser.parse_args()
@@ -191,15 +231,6 @@ def main() -> int:
     show(console, total, seconds)
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(json.dumps(record(options, total, seconds), indent=2) + "\n")
-    for number, text in enumerate(total.failures):
-        options.failures.mkdir(parents=True, exist_ok=True)
-        path = options.failures / f"failing_{number}.py"
-        message, _, script = text.partition("\n\n")
-        path.write_text(script)
-        console.rule(f"failure {number}, script {path}")
-        console.print(message, markup=False, highlight=False)
-        body = re.search(r"^def build\(\):.*?(?=\n\nif __name__)", script, re.DOTALL | re.MULTILINE)
-        console.print(body.group(0) if body else script, markup=False, highlight=False)
     return 1 if total.failures else 0
 
 

@@ -60,17 +60,22 @@ def global_maximum(call: LayerCall) -> Tensor:
 
 
 def _windows(call: LayerCall, op_type: str) -> Tensor:
-    """Pooling by whole windows: the image cut into windows, and a reduction over them."""
+    """Pooling by whole windows: the image cut into windows, and a reduction over them.
+
+    Rows and columns of a partial window at the end are left out first.
+    """
     value, layer = call.fixed(call.dense()), call.layer
     size, spatial = tuple(layer.pool_size), value.shape[:-1]
-    whole = tuple(layer.strides) == size and not any(n % s for n, s in zip(spatial, size, strict=True))
+    partial = any(n % s for n, s in zip(spatial, size, strict=True))
+    whole = tuple(layer.strides) == size and not (partial and layer.padding == "same")
     if not whole or layer.data_format != "channels_last":
         if not hasattr(layer, "enable_iq"):
             return convert(call)[0]
         call.refuse(
-            f"pool_size={size!r}, strides={tuple(layer.strides)!r}, data_format={layer.data_format!r} on {spatial!r}",
-            allowed="whole windows side by side: strides=None, sizes that divide the image, channels last",
-            fix="choose a window that divides the image",
+            f"pool_size={size!r}, strides={tuple(layer.strides)!r}, padding={layer.padding!r}, "
+            f"data_format={layer.data_format!r} on {spatial!r}",
+            allowed="whole windows side by side: strides=None, padding='valid', channels last",
+            fix="choose strides=None and padding='valid'",
         )
     cut = [part for n, s in zip(spatial, size, strict=True) for part in (n // s, s)]
     target = call.graph.constant(f"{call.name}.windows", np.array([0, *cut, value.shape[-1]], dtype=np.int64))
@@ -80,7 +85,22 @@ def _windows(call: LayerCall, op_type: str) -> Tensor:
         return DenseValue(result, (*cut, source.shape[-1]))
 
     axes = [2 * n + 2 for n in range(len(spatial))]
-    return _with_quantizers(call, value, [("cut", split), _reduce(call, op_type, axes, False, call.output_shapes[0])])
+    steps = [_without_rest(call, tuple(n - n % s for n, s in zip(spatial, size, strict=True)))] if partial else []
+    steps += [("cut", split), _reduce(call, op_type, axes, False, call.output_shapes[0])]
+    return _with_quantizers(call, value, steps)
+
+
+def _without_rest(call: LayerCall, kept: tuple[int, ...]) -> Step:
+    """The first `kept` rows and columns."""
+    axes = range(1, len(kept) + 1)
+    bounds = {"starts": [0] * len(kept), "ends": kept, "kept_axes": axes}
+    names = [call.graph.constant(f"{call.name}.{k}", np.array(v, dtype=np.int64)) for k, v in bounds.items()]
+
+    def emit(value: Tensor, name: str) -> Tensor:
+        (result,) = call.graph.node("Slice", [value.name, *names], [name])
+        return DenseValue(result, (*kept, value.shape[-1]))
+
+    return "whole", emit
 
 
 @handler(

@@ -43,7 +43,8 @@ def _entries(layer: Any, inputs: Array, shape: tuple[int, ...]) -> Array:
     import keras
 
     quantizer = layer.oq if layer.enable_oq else None
-    widths = () if quantizer is None else tuple(quantizer.quantizer._k.shape)[1:]
+    formats = None if quantizer is None or quantizer.q_type == "dummy" else quantizer.quantizer._k
+    widths = () if formats is None else tuple(formats.shape)[1:]
     alike = all(n == 1 for n in widths)
     sample = (1,) * len(shape) if alike else shape
     x = np.broadcast_to(inputs.reshape(-1, *(1,) * len(shape)), (len(inputs), *sample))
@@ -67,7 +68,11 @@ def table_steps(call: LayerCall, layer: Any, part: str, shape: tuple[int, ...], 
         )
     form = read_format(layer.iq, f"{call.where}, quantizer '{part}iq'")
     if form is None or form.affine != (1.0, 0.0):
-        call.refuse("its input quantizer is a dummy or has an affine part", allowed="q_type='kif' without affine")
+        call.refuse(
+            "its input quantizer is a dummy or has an affine part",
+            allowed="q_type='kif' or 'kbi' without affine",
+            fix="give the table a fixed-point input quantizer",
+        )
     lo, hi, frac = _codes(call, form)
     rows = _entries(layer, np.arange(lo, hi + 1) / 2.0**frac, shape)
     if sparse and len(rows) > 1:
