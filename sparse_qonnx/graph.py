@@ -88,6 +88,11 @@ class GraphBuilder:
         self.inputs.append(name)
         return name
 
+    def state_shape(self, name: str, sample_shape: Sequence[int]) -> None:
+        """Say that a value is `[batch, *sample_shape]`, where that cannot be inferred."""
+        elem_type = self.values[name].type.tensor_type.elem_type
+        self.values[name] = helper.make_tensor_value_info(name, elem_type, [BATCH, *sample_shape])
+
     def output(self, name: str) -> None:
         """Declare an existing value a graph output."""
         self.outputs.append(name)

@@ -139,6 +139,8 @@ def _append(call: LayerCall, inputs: list[DenseValue], model: ModelProto) -> tup
         if names[name] in {value.name for value in inputs}:
             (names[name],) = graph.node("Identity", [names[name]], [wanted[name]])
     shapes = call.output_shapes
+    for name, shape in zip(results, shapes, strict=True):
+        graph.state_shape(names[name], shape)  # tf2onnx computes some at run time
     return tuple(DenseValue(names[n], s, float_head=call.name) for n, s in zip(results, shapes, strict=True))
 
 

@@ -180,7 +180,7 @@ def _borrowed(layer: Any, name: str) -> Callable[..., Any]:
     def call(*statistics: Any) -> Any:
         import keras
 
-        narrow = (keras.ops.cast(part, layer.compute_dtype) for part in statistics)
+        narrow = (p if isinstance(p, bool | None) else keras.ops.cast(p, layer.compute_dtype) for p in statistics)
         return tuple(keras.ops.cast(part, "float64") for part in getattr(layer, name)(*narrow))
 
     return call

@@ -144,6 +144,7 @@ class Composer:
             ("ReLU", (), {"threshold": 0.5}),
             ("LeakyReLU", (), {"negative_slope": 0.125}),
             ("Dropout", (0.5,), {}),
+            ("GaussianNoise", (0.5,), {}),
             ("Identity", (), {}),
             ("Activation", ("relu6",), {}),
             ("Quantizer", (), {}),

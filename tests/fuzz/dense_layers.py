@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from fuzz.composer import KERNELS, Composer, Dense
 from fuzz.quantizers import trained_widths
+from fuzz.recipe import Layer
 
 MERGES = ("QAdd", "QSubtract", "QMultiply", "QMaximum", "QMinimum", "QAveragePow2")
 
@@ -49,13 +51,8 @@ class DenseComposer(Composer):
         height, width, channels = value.shape
         cls = self.pick(["AveragePooling2D", "MaxPooling2D", "QAveragePooling2D", "QMaxPooling2D"])
         size = (min(self.pick([2, 1, 3]), height), min(self.pick([2, 1, 3]), width))
-        layer = self.layer(cls, "cells", size)
-        if cls.startswith("Q"):
-            settings, widths = self.quantized({"iq_conf": ("iq", "datalane", 4)})
-            layer = replace(layer, settings=tuple(settings.items()), widths=tuple(widths))
-        if "Average" in cls and size[0] * size[1] & (size[0] * size[1] - 1):
-            self.note("average by no power of two")
-        (x,) = self.call(layer, value.name)
+        self._note_windows(cls, (height, width), size)
+        (x,) = self.call(self._pooling(cls, (size,), 4), value.name)
         return Dense(x, (height // size[0], width // size[1], channels))
 
     def dense(self, value: Dense) -> Dense:
@@ -86,6 +83,8 @@ class DenseComposer(Composer):
             "total",
             "dot",
             "conv1d",
+            "rearrange",
+            "pool1d",
         ]
         for _ in range(self.draw(st.integers(0, 3))):
             move = self.pick(moves)
@@ -127,8 +126,49 @@ class DenseComposer(Composer):
         (x,) = self.call(self.with_quantizers(layer, parts, rank=1 + len(value.shape)), value.name)
         return replace(value, name=x)
 
+    def rearrange(self, value: Dense) -> Dense:
+        """Reshape or Permute; the elements of a vector in rows of two and three."""
+        if len(value.shape) == 1:
+            rows = next((n for n in (2, 3, 5) if value.shape[0] % n == 0), 1)
+            shape = (rows, value.shape[0] // rows)
+            layer = self.layer("Reshape", "rows", shape)
+        else:
+            shape = (*value.shape[:-2], value.shape[-1], value.shape[-2])
+            rank = len(shape)
+            layer = self.layer("Permute", "permute", (*range(1, rank - 1), rank, rank - 1))
+        (x,) = self.call(layer, value.name)
+        return Dense(x, shape)
+
+    def pool1d(self, value: Dense) -> Dense:
+        """Pooling along the pixels in raster order."""
+        if len(value.shape) != 2:
+            return self.dense(value)
+        everywhere = self.draw(st.booleans())
+        stem = self.pick(["AveragePooling1D", "MaxPooling1D"])
+        cls = self.pick(["", "Q"]) + ("Global" if everywhere else "") + stem
+        size = value.shape[0] if everywhere else min(self.pick([2, 3, 4]), value.shape[0])
+        self._note_windows(cls, (value.shape[0],), (size,))
+        (x,) = self.call(self._pooling(cls, () if everywhere else (size,), 3), value.name)
+        return Dense(x, value.shape[1:] if everywhere else (value.shape[0] // size, value.shape[1]))
+
+    def _pooling(self, cls: str, positional: tuple[Any, ...], rank: int) -> Layer:
+        layer = self.layer(cls, "cells", *positional)
+        if not cls.startswith("Q"):
+            return layer
+        settings, widths = self.quantized({"iq_conf": ("iq", "datalane", rank)})
+        return replace(layer, settings=tuple(settings.items()), widths=tuple(widths))
+
+    def _note_windows(self, cls: str, spatial: tuple[int, ...], size: tuple[int, ...]) -> None:
+        window = math.prod(size)
+        if "Average" in cls and window & (window - 1):
+            self.note("average by no power of two")
+        if any(n % s for n, s in zip(spatial, size, strict=True)):
+            self.note("partial windows, dense")
+
     def einsum(self, value: Dense) -> Dense:
         units = self.pick([2, 1, 3])
+        if len(value.shape) <= 2 and self.rarely(3):
+            return self.einsum_batchnorm(value, units)
         bias = self.pick([None, "f"])
         layer = self.layer("QEinsumDense", "einsum", "...c,cf->...f", units, bias_axes=bias)
         parts = {"kq_conf": ("kq", "weight", 2)}
@@ -137,12 +177,20 @@ class DenseComposer(Composer):
         (x,) = self.call(self.with_quantizers(layer, parts, rank=1 + len(value.shape)), value.name)
         return Dense(x, (*value.shape[:-1], units))
 
+    def einsum_batchnorm(self, value: Dense, units: int) -> Dense:
+        equation, shape = ("bj,jk->bk", units) if len(value.shape) == 1 else ("bij,jk->bik", (value.shape[0], units))
+        layer = self.layer("QEinsumDenseBatchnorm", "einsum", equation, shape, bias_axes="k")
+        parts = {"kq_conf": ("kq", "weight", 2), "bq_conf": ("bq", "bias", 1)}
+        (x,) = self.call(self.with_quantizers(layer, parts, rank=1 + len(value.shape)), value.name)
+        return Dense(x, (*value.shape[:-1], units))
+
     def lookup(self, value: Dense) -> Dense:
         """A function as a table, or softmax as two tables."""
         rank = 1 + len(value.shape)
         if self.draw(st.booleans()):
             return self.tabled_softmax(value)
-        layer = self.layer("QUnaryFunctionLUT", "lut", self.pick(["tanh", "sigmoid", "relu"]))
+        cls = self.pick(["QUnaryFunctionLUT", "QUnaryFunctionLUT", "QAffinedUnaryFunctionLUT"])
+        layer = self.layer(cls, "lut", self.pick(["tanh", "sigmoid", "relu"]))
         settings, widths = self.quantized({"iq_conf": ("iq", "datalane", rank), "oq_conf": ("oq", "table", rank)})
         (x,) = self.call(replace(layer, settings=tuple(settings.items()), widths=tuple(widths)), value.name)
         return replace(value, name=x)
@@ -172,6 +220,13 @@ class DenseComposer(Composer):
         kind = self.pick([None, None, "softmax", "sigmoid"])
         if kind is None:
             return value
+        if self.rarely(12):
+            self.note("float layer")
+            kinds = [("Dense", (2,)), ("LayerNormalization", ()), ("Activation", ("gelu",))]
+            cls, positional = self.pick(kinds)
+            layer = self.layer(cls, "floating", *positional)
+            (x,) = self.call(replace(layer, weights=(*self.weights()[:2], 0.0, 0.0)), value.name)
+            return Dense(x, (*value.shape[:-1], 2) if cls == "Dense" else value.shape)
         self.note(f"float head {kind}")
         (x,) = self.call(self.layer("Activation", "head", kind), value.name)
         return replace(value, name=x)

@@ -26,7 +26,7 @@ class Refusal:
     features: tuple[str, ...] = ()
 
 
-FLOATS = ("misuse: elementwise",)
+FLOATS = ("misuse: elementwise", "float layer")
 """Layers that tf2onnx converts to floating-point nodes, as they have no exact counterpart."""
 
 DOCUMENTED = (

@@ -34,8 +34,10 @@ class SparseComposer(DenseComposer):
             self.note("learned budget" if learn_n else "fixed budget")
             self.note("budget at a rounding edge" if learn_n and budget % 1 == 0.5 else "budget between edges")
         self.note(f"threshold {'negative' if threshold < 0 else 'above all data' if threshold > 50 else 'ordinary'}")
+        if threshold % 2.0**-12:
+            self.note("threshold off the input grid")
         if n >= height * width:
-            self.note("budget not smaller than the image")
+            self.note(f"budget {'larger than' if n > height * width else 'of'} the image")
         self.near.append(threshold)
         x, mask = self.call(layer, image, outputs=2)
         self.pixels += 1
@@ -67,6 +69,8 @@ class SparseComposer(DenseComposer):
             self.note("even kernel")
         if kernel[0] != kernel[1]:
             self.note("rectangular kernel")
+        if kernel == (1, 1):
+            self.note("1x1 kernel")
         layer = self.layer("QConv2DSparse", "conv", filters, kernel, **settings)
         parts = {"kq_conf": ("conv.kq", "weight", 4)}
         if settings.get("use_bias", True):
@@ -98,6 +102,8 @@ class SparseComposer(DenseComposer):
         window = size[0] * size[1]
         if cls.startswith("Average") and window & (window - 1):
             self.note("average by no power of two")
+        if size[0] != size[1]:
+            self.note("rectangular window")
         self.note("several poolings" if self.pixels > 2 else "pooling")
         x, mask = self.call(layer, value.name, value.mask, outputs=2)
         self.pixels += 1
