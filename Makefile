@@ -56,7 +56,7 @@ format: $(STAMP)
 
 # N random networks through every implementation, reproducible by SEED; failures become scripts in build/fuzz.
 fuzz: $(STAMP)
-	$(BIN)/python tests/fuzz/run.py --cases $(N) --seed $(SEED) --jobs $(JOBS)
+	$(BIN)/python tests/fuzz/run.py --cases $(N) --seed $(SEED) --jobs $(JOBS) $(FUZZ_FLAGS)
 
 # Published models and N random networks through every kernel variant and parallel factor, C-simulated.
 variants: $(STAMP)

@@ -59,8 +59,6 @@ def quantizations(draw: st.DrawFn, place: str, rank: int, wide: bool = False) ->
     if place == "datalane" and draw(st.integers(0, 19)) == 19:
         settings["scaler"] = draw(st.sampled_from([0.5, 4.0]))
     widths = draw(trained_widths(weight=place != "datalane", wide=wide))
-    if place in ("weight", "bias") and draw(st.integers(0, 29)) == 29:
-        return Quantization("float", place, (("m0", 2), ("e0", 3)), widths)
     if draw(st.integers(0, 29)) == 29:
         return Quantization("dummy", place, (), widths)
     return Quantization(draw(st.sampled_from(["kif", "kbi"])), place, tuple(settings.items()), widths)
@@ -69,7 +67,7 @@ def quantizations(draw: st.DrawFn, place: str, rank: int, wide: bool = False) ->
 def features(what: str, quantization: Quantization) -> set[str]:
     """What occurs in a quantizer, for the statistics."""
     settings, widths = dict(quantization.settings), quantization.widths
-    if quantization.q_type in ("dummy", "float"):
+    if quantization.q_type == "dummy":
         return {f"{what}: {quantization.q_type}"}
     found = {f"{what}: {quantization.q_type}", f"rounding {settings['round_mode']}"}
     found.add(f"overflow {settings['overflow_mode']}")

@@ -32,7 +32,7 @@ def set_widths(quantizer, seed, signed, integer, fractional, dead=0.0):
     rng = np.random.default_rng(seed)
     inner = quantizer.quantizer
     if not hasattr(inner, "_k"):
-        return  # a quantizer of type "dummy" or "float"
+        return  # a quantizer of type "dummy"
     shape = tuple(inner._k.shape)
     k = (rng.random(shape) < signed).astype(np.float32)
     i, f = (rng.integers(lo, hi + 1, shape).astype(np.float32) for lo, hi in (integer, fractional))
