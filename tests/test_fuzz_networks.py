@@ -14,5 +14,5 @@ pytest.importorskip("sparsepixels")
 def test_random_networks(block: int) -> None:
     """Always the same networks; a failure ends with a script that rebuilds the smallest failing one."""
     tally = run_block(0, block, BLOCK)
-    assert not tally.failures, tally.failures[0]
+    assert not tally.failures, str(tally.failures[0])
     assert tally.exported >= BLOCK // 2, f"most networks were refused: {dict(tally.refusals)}"

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 from itertools import permutations
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from harness import assert_same_everywhere
 from sparse_qonnx.fixed import OverflowMode, RoundingMode, quantize
-from sparse_qonnx.graph import GraphBuilder
+from sparse_qonnx.graph import GraphBuilder, tensor_shape
 from sparse_qonnx.grid import Grid, NodeContext, quantized_limits
 from sparse_qonnx.passes import finalize
+from sparse_qonnx.passes.infer_grids import infer_grids
 from sparse_qonnx.reference import run_reference
 from sparse_qonnx.runtime import run_tensors
 from sparse_qonnx.standard.gather import Gather
 from sparse_qonnx.standard.reduce_mean import ReduceMean
 from sparse_qonnx.standard.reduce_sum import ReduceSum
+from sparse_qonnx.standard.slice import Slice
 
 
 @pytest.mark.parametrize("values", sorted(permutations([np.nan, 1.0, -np.inf])), ids=str)
@@ -93,17 +97,20 @@ def test_wrap_sm_without_a_sign_is_no_standard_quant() -> None:
 
 
 @pytest.mark.keras
-def test_batch_normalized_dense_layers_have_a_reference_in_float64() -> None:
+@pytest.mark.parametrize("name", ["QBatchNormDense", "QEinsumDenseBatchnorm"])
+def test_batch_normalized_dense_layers_have_a_reference_in_float64(name: str) -> None:
     keras = pytest.importorskip("keras")
     layers = pytest.importorskip("sparsepixels.layers")
-    from hgq.layers import QBatchNormDense
+    import hgq.layers
 
     from sparse_qonnx.export.freeze import reference_outputs
 
     image = keras.Input((2, 2, 1))
     x, _ = layers.InputReduce(2, 0.0)(image)
     x = keras.layers.Flatten()(x)
-    model = keras.Model(image, QBatchNormDense(2, name="dense")(x))
+    arguments = (2,) if name == "QBatchNormDense" else ("bj,jk->bk", 2)
+    settings = {} if name == "QBatchNormDense" else {"bias_axes": "k"}
+    model = keras.Model(image, getattr(hgq.layers, name)(*arguments, **settings, name="dense")(x))
     wide = reference_outputs(model, np.ones((1, 2, 2, 1), np.float32), ["dense"], float64=True)["dense"]
     narrow = reference_outputs(model, np.ones((1, 2, 2, 1), np.float32), ["dense"])["dense"]
     assert np.array_equal(wide, narrow)
@@ -122,3 +129,68 @@ def test_relu_before_a_wide_clip_runs_in_stock_onnxruntime() -> None:
     stock = run_tensors(model, events)["y"]
     assert stock.tolist() == [[0.0, np.float32(0.5 * (1 + 2.0**-20)), 1.5]]
     assert np.array_equal(run_reference(model, events)["y"], stock)
+
+
+@pytest.mark.keras
+def test_partial_windows_of_dense_poolings_are_left_out_exactly() -> None:
+    """Behind them nothing was on a known grid any more: such poolings went through tf2onnx."""
+    pytest.importorskip("sparsepixels")
+    from keras_models import assert_exact, events, sparse_model
+
+    def body(x: Any, mask: Any) -> Any:
+        import hgq.layers
+        import keras
+
+        image = keras.layers.Reshape((8, 7, 2), name="image")(x)
+        highest = keras.layers.MaxPooling2D((3, 2), name="highest")(image)
+        average = hgq.layers.QAveragePooling2D((3, 4), name="average")(image)
+        line = keras.layers.AveragePooling1D(4, name="line")(keras.layers.Reshape((16, 7), name="rows")(x))
+        return [keras.layers.Flatten()(y) for y in (highest, average, line)]
+
+    model = sparse_model(body)
+    proto = assert_exact(model, events(), "ap_fixed<9,5>")
+    assert {node.op_type for node in proto.graph.node} >= {"Slice", "ReduceMax", "ReduceMean"}
+    assert all(infer_grids(proto).grids[name] is not None for name in ("highest", "average", "line"))
+
+
+def test_a_slice_keeps_the_limits_of_what_it_keeps() -> None:
+    grid = Grid(np.array([[-4], [0], [2]], dtype=object), np.array([[-3], [1], [7]], dtype=object), 0)
+    shapes = (("batch", 3, 2), (1,), (1,), (1,))
+    bounds = [np.array([v]) for v in (0, 2, 1)]
+    proof = Slice.prove(NodeContext("n", "Slice", {}, shapes, (grid, None, None, None), (None, *bounds)))
+    assert proof.outputs[0] is not None
+    assert (proof.outputs[0].lowest, proof.outputs[0].highest) == (-4, 1)
+
+
+@pytest.mark.keras
+def test_a_table_whose_output_quantizer_is_a_dummy() -> None:
+    pytest.importorskip("sparsepixels")
+    from keras_models import assert_exact, events, sparse_model
+
+    def body(x: Any, mask: Any) -> Any:
+        import hgq.layers
+        import keras
+        from hgq.quantizer.config import QuantizerConfig
+
+        x = keras.layers.Flatten(name="flatten")(x)
+        return hgq.layers.QUnaryFunctionLUT("relu", oq_conf=QuantizerConfig("dummy", "table"), name="table")(x)
+
+    assert_exact(sparse_model(body), events(), "ap_fixed<9,5>")
+
+
+@pytest.mark.keras
+def test_outputs_of_float_layers_state_their_shape() -> None:
+    """Keras's LayerNormalization computes shapes at run time; without one the file is not valid."""
+    pytest.importorskip("sparsepixels")
+    pytest.importorskip("tf2onnx")
+    from keras_models import sparse_model
+    from sparse_qonnx.export import export
+
+    def body(x: Any, mask: Any) -> Any:
+        import keras
+
+        return keras.layers.LayerNormalization(name="normed")(keras.layers.Reshape((14, 8), name="rows")(x))
+
+    model = export(sparse_model(body), input_precision="ap_fixed<9,5>")
+    onnx.checker.check_model(model)
+    assert tensor_shape(model.graph.output[0]) == ("batch", 14, 8)
