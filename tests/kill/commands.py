@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,13 +68,28 @@ def material(folder: Path) -> None:
     InferenceSession(folder / "m.onnx")  # what is loaded once is loaded here
 
 
-def keras_model(folder: Path) -> None:
-    """A Keras model, written with the package that `export` reads it with."""
-    from keras_models import sparse_model
-    from sparse_qonnx.export import export
+WRITE_KERAS = """
+import sys
+from hgq.layers import QDense
+from sparsepixels.layers import QConv2DSparse
+import keras
+from keras_models import sparse_model
+def body(x, mask):
+    x = QConv2DSparse(2, 3, name="conv", padding="same")([x, mask])
+    return QDense(2, name="dense")(keras.layers.Flatten()(x))
+sparse_model(body, (4, 4, 1)).save(sys.argv[1])
+"""
 
-    sparse_model().save(folder / "m.keras")
-    export(folder / "m.keras")
+
+def keras_model(folder: Path) -> None:
+    """A Keras model, written by a process of its own: one that TensorFlow has worked in cannot be forked."""
+    tests = str(Path(__file__).resolve().parent.parent)
+    environment = {**os.environ, "PYTHONPATH": tests, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([sys.executable, "-c", WRITE_KERAS, folder / "m.keras"], env=environment, check=True)
+    from sparse_qonnx.cli.terminal import import_keras
+    from sparse_qonnx.export import loading, registry, tracer  # noqa: F401
+
+    import_keras()
 
 
 def compiler(folder: Path) -> Path:
