@@ -15,7 +15,7 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test lint format fuzz variants properties kill bench sanitize wheel supported docs clean
+.PHONY: help install demo test lint format fuzz variants properties kill bench sanitize wheel supported docs sanitize-threads clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -76,6 +76,10 @@ kill: $(STAMP)
 # The tests of the native kernels under AddressSanitizer and UndefinedBehaviorSanitizer.
 sanitize: $(STAMP)
 	PYTHON=$(BIN)/python custom_ops/sanitize.sh build/sanitize -n $(JOBS) --dist loadgroup $(PYTEST_FLAGS)
+
+# Every native kernel from eight threads at once, under ThreadSanitizer.
+sanitize-threads: $(STAMP)
+	custom_ops/sanitize.sh threads build/threads
 
 # The tables of what is supported: README.md from the registries, docs/layers.md from one model a row.
 supported: $(STAMP)

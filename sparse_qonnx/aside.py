@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
@@ -81,7 +80,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """
     with ExitStack() as stack:
         with as_output_error("temporary folder" if parent is None else f"folder {str(parent)!r}"):
-            aside = _begin((parent or Path(tempfile.gettempdir())) / "sparse-qonnx")
+            aside = _begin((parent or _temporary()) / "sparse-qonnx")
             stack.callback(_clear, aside)
             stack.enter_context(_make(aside, mode=0o700))
         yield aside
@@ -118,6 +117,15 @@ def remove_leftovers(target: Path) -> None:
 
 
 # ---- aside ----------------------------------------------------------------------------------------------------------
+
+
+def _temporary() -> Path:
+    """Where `tempfile` would write, found without its trial file: a process that is killed would leave that behind."""
+    named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
+    for folder in (*named, "/tmp", "/var/tmp", "."):
+        if Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            return Path(folder).resolve()
+    raise OutputPathError("temporary folder", "is nowhere", fix="set TMPDIR to a folder that is yours and has space")
 
 
 def _prefix(target: Path) -> str:

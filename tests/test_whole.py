@@ -216,6 +216,21 @@ def test_temporary_files_go_where_tmpdir_says(tmp_path: Path) -> None:
     assert done.stdout.split() == [str(tmp_path), str(0o40700)] and names(tmp_path) == []
 
 
+def test_nothing_is_tried_out_in_tmpdir(tmp_path: Path) -> None:
+    """As Python's own `tempfile` does: a process killed while it does leaves its trial file behind."""
+    code = """
+import os, sys
+from sparse_qonnx.aside import scratch_folder
+made = []
+sys.addaudithook(lambda event, a: made.append(a[0]) if event == "open" and a[2] & os.O_CREAT else None)
+with scratch_folder():
+    print(made)
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
 # ---- projects -------------------------------------------------------------------------------------------------------
 
 
