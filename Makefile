@@ -77,6 +77,10 @@ kill: $(STAMP)
 sanitize: $(STAMP)
 	PYTHON=$(BIN)/python custom_ops/sanitize.sh build/sanitize -n $(JOBS) --dist loadgroup $(PYTEST_FLAGS)
 
+# A million calls of one session, and the memory of the process on the way.
+soak: $(STAMP)
+	$(BIN)/python tests/soak.py
+
 # Every native kernel from eight threads at once, under ThreadSanitizer.
 sanitize-threads: $(STAMP)
 	custom_ops/sanitize.sh threads build/threads
