@@ -15,7 +15,7 @@ from sparse_qonnx import _paths
 from sparse_qonnx.fixed import OverflowMode, RoundingMode, quantize
 from sparse_qonnx.hls.headers import find_ap_headers, find_compiler
 
-KERNELS = _paths.hls_backend() / "kernels"
+KERNELS, SIM = _paths.hls_backend() / "kernels", _paths.hls_backend() / "sim"
 # The headers of ap_fixed read their own uninitialized members, seen once they are inlined into our functions.
 FLAGS = ("-std=c++11", "-O0", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-uninitialized")
 PRELUDE = """
@@ -30,7 +30,17 @@ template <class T> void store(const T *source, long long *target, unsigned n) {
 
 
 def run_compiler(*arguments: str) -> None:
-    command = [find_compiler(), *FLAGS, "-isystem", str(find_ap_headers()), "-I", str(KERNELS), *arguments]
+    command = [
+        find_compiler(),
+        *FLAGS,
+        "-isystem",
+        str(find_ap_headers()),
+        "-I",
+        str(KERNELS),
+        "-I",
+        str(SIM),
+        *arguments,
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:4000]
 

@@ -107,6 +107,8 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
         "-Wno-unknown-pragmas",
         "-I",
         str(_paths.hls_backend() / "kernels"),
+        "-I",
+        str(_paths.hls_backend() / "sim"),
     ]
     command = [find_compiler(), *flags, "-isystem", str(find_ap_headers()), "-o", "all.so", "all.cpp"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)

@@ -36,7 +36,7 @@ STRICT = ("-std=c++11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-Wno-unknow
 
 
 def compile_strictly(folder: Path, *arguments: str) -> None:
-    command = [find_compiler(), *STRICT, "-isystem", str(find_ap_headers()), *arguments]
+    command = [find_compiler(), *STRICT, "-isystem", str(find_ap_headers()), "-I", "sim", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:3000]
 

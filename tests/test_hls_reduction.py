@@ -1,4 +1,4 @@
-"""The input reduction alone: every variant, many chunk sizes, against NumPy; edges from empty to full."""
+"""The input reduction alone: every variant, chunk size and source, against NumPy; edges from empty to full."""
 
 from __future__ import annotations
 
@@ -23,10 +23,27 @@ template <unsigned P> struct config {{
 }};
 static in_t image[{HEIGHT * WIDTH * CHANNELS}]; static out_t features[{SLOTS * CHANNELS}];
 static coord_t coords[{2 * SLOTS}];
+static bool is_empty = true;
+
+// The same image word by word; behind its end stands what would be kept.
+template <unsigned P> struct words {{
+    hls::stream<beat<in_t, P * {CHANNELS}> > all;
+    words() {{
+        for (unsigned start = 0; start < {HEIGHT * WIDTH * CHANNELS}; start += P * {CHANNELS}) {{
+            beat<in_t, P * {CHANNELS}> word;
+            for (unsigned i = 0; i < P * {CHANNELS}; i++) {{
+                word.values[i] = start + i < {HEIGHT * WIDTH * CHANNELS} ? image[start + i] : in_t(7);
+            }}
+            all.write(word);
+        }}
+    }}
+    ~words() {{ is_empty = is_empty && all.empty(); }}
+}};
 extern "C" {{
 void reduce(const long long *which, const long long *x, long long *y, long long *z) {{
     load(x, image, {HEIGHT * WIDTH * CHANNELS});
     switch (*which) {{ CASES }}
+    if (!is_empty) coords[0] = 0, coords[1] = 7;
     store(features, y, {SLOTS * CHANNELS}); store(coords, z, {2 * SLOTS});
 }}
 """
@@ -54,10 +71,14 @@ def reduced(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_every_variant_and_chunk(tmp_path: Path) -> None:
-    cases = [(variant, chunk) for variant, chunks in VARIANTS.items() for chunk in chunks]
+    sources = ("image", "words")
+    cases = [
+        (v, p, s) for v, chunks in VARIANTS.items() for p in chunks for s in sources if (v, s) != ("tree", "words")
+    ]
     switch = "".join(
-        f"case {n}: input_reduce_{v}<in_t, out_t, coord_t, config<{p}> >(image, features, coords); break;\n"
-        for n, (v, p) in enumerate(cases)
+        f"case {n}: {{ {f'words<{p}> x; ' if s == 'words' else ''}input_reduce_{v}<in_t, out_t, coord_t, config<{p}> >"
+        f"({'x.all' if s == 'words' else s}, features, coords); break; }}\n"
+        for n, (v, p, s) in enumerate(cases)
     )
     reduce = library(tmp_path, ["input_reduce.h"], SOURCE.replace("CASES", switch)).reduce
     for x in events(60):

@@ -38,18 +38,22 @@ def test_headers_alone(compiler: str, tmp_path: Path) -> None:
         (tmp_path / (name.replace("/", "_") + ".cpp")).write_text(f'#include "{name}"\n')
     census = ["-DSPARSE_QONNX_CENSUS", "-I", str(BACKEND / "sim" / "census"), "-I", str(BACKEND)]
     kernels = [str(tmp_path / (name.replace("/", "_") + ".cpp")) for name in HEADERS]
-    compile_strictly(compiler, "-isystem", str(find_ap_headers()), "-I", str(BACKEND), *kernels)
+    compile_strictly(
+        compiler, "-isystem", str(find_ap_headers()), "-I", str(BACKEND), "-I", str(BACKEND / "sim"), *kernels
+    )
     compile_strictly(compiler, *census, *kernels, *(str(tmp_path / (n.replace("/", "_") + ".cpp")) for n in CENSUS))
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("config", [{}, {"namespace": "tiny", "head": "skip", "top": "net"}], ids=["plain", "named"])
+@pytest.mark.parametrize(
+    "config", [{}, {"namespace": "tiny", "head": "skip", "top": "net", "io_type": "io_stream"}], ids=["plain", "stream"]
+)
 def test_project(compiler: str, config: dict[str, str], small_model: Path, tmp_path: Path) -> None:
     """Firmware, test bench and the bridge of C-simulation, as they are and with what only synthesis sees."""
     folder, top = tmp_path / "firmware", config.get("top", "sparse_cnn")
     to_hls(small_model, folder, config=config)
-    headers = ("-isystem", str(find_ap_headers()))
+    headers = ("-isystem", str(find_ap_headers()), "-I", str(folder / "sim"))
     firmware = str(folder / "firmware" / f"{top}.cpp")
     bench, bridge = str(folder / f"{top}_test.cpp"), str(folder / "sim" / "bridge.cpp")
     compile_strictly(compiler, *headers, firmware, bench)
-    compile_strictly(compiler, *headers, "-DSPARSE_QONNX_TRACE", "-I", str(folder / "sim"), firmware, bridge)
+    compile_strictly(compiler, *headers, "-DSPARSE_QONNX_TRACE", firmware, bridge)

@@ -16,6 +16,7 @@ from sparse_qonnx.hls.absorb import can_read_pixels, relu_into_quantizer, scatte
 from sparse_qonnx.hls.config import HlsConfig, LayerConfig
 from sparse_qonnx.hls.factors import Design, designs
 from sparse_qonnx.hls.schedule import Schedule, Stage, critical_path, schedule, stage
+from sparse_qonnx.hls.streaming import words_of_chunks
 from sparse_qonnx.hls.typed import Layer, TypedGraph
 
 WHERE = "HLS configuration"
@@ -208,7 +209,7 @@ def _relax(graph: TypedGraph, options: list[list[Design]], picked: list[Design],
 
 def _built(graph: TypedGraph, picked: list[Design]) -> TypedGraph:
     layers = [replace(la, call=design.call) for la, design in zip(graph.layers, picked, strict=True)]
-    return replace(graph, layers=layers)
+    return words_of_chunks(replace(graph, layers=layers))
 
 
 def _ordered(graph: TypedGraph) -> TypedGraph:

@@ -214,8 +214,11 @@ def census_source(graph: TypedGraph) -> str:
     body = emit.using(graph)
     for layer in (la for la in graph.layers if not la.trace_only):
         body += [f"{pad}{{", f'{pad}const sparse_qonnx::census::layer_scope layer("{layer.config_name}");']
-        body += [f"{pad}{t.type_name} {t.identifier}[{t.size}];" for t in _distinct(layer.inputs + layer.outputs)]
-        body += [f"{pad}any_value({t.identifier}, {t.size});" for t in _distinct(layer.inputs)]
+        for t in _distinct(layer.inputs + layer.outputs):
+            array = f"{t.type_name} {t.identifier}[{t.size}]"
+            body.append(f"{pad}{f'{t.stream_type()} {t.identifier}' if t.values_per_word else array};")
+        arrays = (t for t in _distinct(layer.inputs) if not t.values_per_word)
+        body += [f"{pad}any_value({t.identifier}, {t.size});" for t in arrays]
         body += [*emit.call_lines(layer), f"{pad}}}"]
     return render("census.cpp.in", BODY="\n".join(body))
 
@@ -227,7 +230,9 @@ def _distinct(tensors: Iterable[Tensor]) -> list[Tensor]:
 def _buffer_bits(layer: Layer, graph: TypedGraph) -> int:
     """Arrays between two stages of a dataflow region are there twice, one written while the other is read."""
     outputs = {t.identifier for t in graph.outputs}
-    return sum(t.size * t.type.width * (1 if t.identifier in outputs else 2) for t in layer.outputs)
+    return sum(
+        (t.values_per_word or t.size) * t.type.width * (1 if t.identifier in outputs else 2) for t in layer.outputs
+    )
 
 
 def _run(folder: Path, source: str, scratch: Path) -> list[list[str]]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sparse_qonnx.errors import ConfigurationError
-from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS, Option
+from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS, PROTOCOLS, Option
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class HlsConfig:
     clock_uncertainty: float | str | None = None
     top: str = "sparse_cnn"
     namespace: str | None = None
-    interface: str = "ap_vld"
+    interface: str | None = None
     io_type: str = "io_parallel"
     weights: str = "code"
     target_interval: int | None = None
@@ -76,6 +76,7 @@ class HlsConfig:
             )
         checked = {str(name): _layer(str(name), options) for name, options in layers.items()}
         config = cls(**values, layers=checked)
+        _check_ports(config)
         if config.namespace == config.top:
             raise ConfigurationError(
                 "HLS configuration", f"namespace is {config.namespace!r}", allowed="another name than top"
@@ -92,6 +93,18 @@ class HlsConfig:
         if isinstance(self.input_precision, Mapping):
             values["input_precision"] = dict(self.input_precision)
         return values | {"layers": {name: layer.given for name, layer in self.layers.items()}}
+
+
+def _check_ports(config: HlsConfig) -> None:
+    where, protocol = "HLS configuration", PROTOCOLS[config.io_type]
+    if config.interface not in (None, protocol):
+        other = next(key for key, value in PROTOCOLS.items() if value == config.interface)
+        problem = f"interface is {config.interface!r} and io_type is {config.io_type!r}"
+        fix = f"leave interface out, or use io_type: {other}"
+        raise ConfigurationError(where, problem, allowed=f"{protocol} with {config.io_type}", fix=fix)
+    if config.design == "published" and config.io_type == "io_stream":
+        problem = "design is 'published' and io_type is 'io_stream': its reduction searches the whole image at once"
+        raise ConfigurationError(where, problem, allowed="balanced", fix="use design: balanced or io_type: io_parallel")
 
 
 def _layer(name: str, options: object) -> LayerConfig:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sparse_qonnx.aside import scratch_folder
 from sparse_qonnx.children import run_child
 from sparse_qonnx.errors import OutputPathError, ToolError
-from sparse_qonnx.hls.emit import INDENT, using
+from sparse_qonnx.hls.emit import INDENT, called, held, using
 from sparse_qonnx.hls.headers import find_ap_headers, find_compiler
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import TypedGraph
@@ -35,14 +35,18 @@ def bridge_source(graph: TypedGraph) -> str:
     """`sim/bridge.cpp`."""
     pad = " " * 8
     body = [INDENT + line for line in using(graph)]
+    arrays = graph.arrays
+    place = {t.identifier: n for n, t in enumerate(arrays)}
     for n, t in enumerate(graph.inputs):
-        body.append(f"{pad}{t.type_name} {t.identifier}[{t.size}];")
+        body.append(f"{pad}{t.type_name} {held(t)}[{t.size}];")
         grid = ", ".join(repr(float(v)) for v in (2.0**t.type.frac, t.type.lowest, t.type.highest))
         source = f"inputs[{n}] + event * {t.size}"
-        body.append(f"{pad}n_changed += sparse_qonnx::load({source}, {t.identifier}, {t.size}, {grid});")
-    body += [f"{pad}{t.type_name} {t.identifier}[{t.size}];" for t in graph.outputs]
-    body.append(f"{pad}{graph.top}({', '.join(t.identifier for t in (*graph.inputs, *graph.outputs))});")
-    arrays = graph.arrays
+        body.append(f"{pad}n_changed += sparse_qonnx::load({source}, {held(t)}, {t.size}, {grid});")
+        if t.values_per_word:  # the firmware shows its arrays, not its ports
+            body.append(f"{pad}sparse_qonnx::trace({place[t.identifier]}, {held(t)}, {t.size});")
+    body += called(graph, pad)
+    for t in (t for t in graph.outputs if t.values_per_word):
+        body.append(f"{pad}sparse_qonnx::trace({place[t.identifier]}, {held(t)}, {t.size});")
     sizes = ", ".join(str(t.size) for t in arrays)
     return render("bridge.cpp.in", TOP=graph.top, N_ARRAYS=str(len(arrays)), ARRAY_SIZES=sizes, BODY="\n".join(body))
 

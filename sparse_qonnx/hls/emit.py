@@ -75,17 +75,20 @@ def parameters(graph: TypedGraph) -> str:
 
 def top_header(graph: TypedGraph) -> str:
     """`<top>.h`: the interface."""
-    return guarded(graph.top, f'#include "defines.h"\n\n{_interface(graph)}\n{_signature(graph)};\n')
+    words = '#include "kernels/common/stream.h"\n' if any(t.values_per_word for t in _ports(graph)) else ""
+    return guarded(graph.top, f'#include "defines.h"\n{words}\n{_interface(graph)}\n{_signature(graph)};\n')
 
 
-def top_source(graph: TypedGraph) -> str:
-    """`<top>.cpp`: one call a layer."""
+def top_source(graph: TypedGraph, packs_words: bool = False) -> str:
+    """`<top>.cpp`: one call a layer.
+
+    Args:
+        graph: what it calls.
+        packs_words: the tool is Vivado HLS, which makes a word of a structure only where it is told so.
+    """
     body: list[str] = using(graph)
-    body += [f"#pragma HLS ARRAY_RESHAPE variable={t.identifier} complete dim=0" for t in graph.inputs]
-    body += [f"#pragma HLS ARRAY_PARTITION variable={t.identifier} complete dim=0" for t in graph.outputs]
-    ports = ",".join(t.identifier for t in (*graph.inputs, *graph.outputs))
-    body += [f"#pragma HLS INTERFACE ap_vld port={ports}", "#pragma HLS DATAFLOW"]
-    interface = {t.identifier for t in (*graph.inputs, *graph.outputs)}
+    body += [*_port_pragmas(graph, packs_words), "#pragma HLS DATAFLOW"]
+    interface = {t.identifier for t in _ports(graph)}
     for layer in graph.layers:
         body.append("")
         if layer.trace_only:
@@ -100,7 +103,8 @@ def top_source(graph: TypedGraph) -> str:
         if layer.trace_only:
             body.append("#endif")
     body += ["", "#ifdef SPARSE_QONNX_TRACE  // C-simulation hands out every array"]
-    body += [f"{INDENT}sparse_qonnx::trace({i}, {t.identifier}, {t.size});" for i, t in enumerate(graph.arrays)]
+    arrays = [(i, t) for i, t in enumerate(graph.arrays) if not t.values_per_word]
+    body += [f"{INDENT}sparse_qonnx::trace({i}, {t.identifier}, {t.size});" for i, t in arrays]
     body.append("#endif")
     head = f'#include "{graph.top}.h"\n\n#include "parameters.h"\n'
     trace = '#ifdef SPARSE_QONNX_TRACE\n#include "trace.h"\n#endif\n'
@@ -171,15 +175,37 @@ def _member(key: str, value: ConfigValue) -> str:
     return f"static const {kind} {key} = {value}{suffix};"
 
 
+def _ports(graph: TypedGraph) -> list[Tensor]:
+    return [*graph.inputs, *graph.outputs]
+
+
+def _port_pragmas(graph: TypedGraph, packs_words: bool) -> list[str]:
+    words = [t.identifier for t in _ports(graph) if t.values_per_word]
+    wires = [t.identifier for t in _ports(graph) if not t.values_per_word]
+    lines = [f"#pragma HLS ARRAY_RESHAPE variable={t.identifier} complete dim=0" for t in graph.inputs]
+    lines += [f"#pragma HLS ARRAY_PARTITION variable={t.identifier} complete dim=0" for t in graph.outputs]
+    if words:
+        lines = [f"#pragma HLS DATA_PACK variable={name}" for name in words if packs_words]
+        lines.append(f"#pragma HLS INTERFACE axis port={','.join(words)}")
+    if wires:
+        lines.append(f"#pragma HLS INTERFACE ap_vld port={','.join(wires)}")
+    return lines
+
+
 def _parameter(graph: TypedGraph, tensor: Tensor, is_input: bool) -> str:
     scope = f"{graph.namespace}::" if graph.namespace else ""
+    if tensor.values_per_word:
+        return f"{tensor.stream_type(scope)}& {tensor.identifier}"
     return f"{'const ' if is_input else ''}{scope}{tensor.type_name} {tensor.identifier}[{tensor.size}]"
 
 
 def _signature(graph: TypedGraph) -> str:
     parameters = [_parameter(graph, t, True) for t in graph.inputs]
     parameters += [_parameter(graph, t, False) for t in graph.outputs]
-    return f"void {graph.top}({', '.join(parameters)})"
+    line = f"void {graph.top}({', '.join(parameters)})"
+    if len(line) + 2 <= WIDTH:
+        return line
+    return f"void {graph.top}(\n{INDENT}" + f",\n{INDENT}".join(parameters) + ")"
 
 
 def _interface(graph: TypedGraph) -> str:
@@ -189,8 +215,26 @@ def _interface(graph: TypedGraph) -> str:
             pending = f", numerators to be divided by {t.divisor}" if t.divisor != 1 else ""
             error = f", at most {t.tolerance:.2g} off" if t.tolerance else ""
             what = f"{comment(t.name)}, {_shape(t.shape)}, {t.cpp_type}"
+            what += f", words of {t.values_per_word}" if t.values_per_word else ""
             lines.append(f"// {word} {t.identifier}: {what}{pending}{error}")
     return "\n".join(lines)
+
+
+def held(port: Tensor) -> str:
+    """The array that a program around the firmware has for a port; no other name ends in an underscore."""
+    return f"{port.identifier}_" if port.values_per_word else port.identifier
+
+
+def called(graph: TypedGraph, pad: str) -> list[str]:
+    """The firmware called by a program that has the arrays of its inputs and wants those of its outputs."""
+    lines = [f"{pad}{t.type_name} {held(t)}[{t.size}];" for t in graph.outputs]
+    lines += [f"{pad}{t.stream_type()} {t.identifier};" for t in _ports(graph) if t.values_per_word]
+    lines += [
+        f"{pad}sparse_qonnx::send<{t.size}>({held(t)}, {t.identifier});" for t in graph.inputs if t.values_per_word
+    ]
+    lines.append(f"{pad}{graph.top}({', '.join(t.identifier for t in _ports(graph))});")
+    outputs = [t for t in graph.outputs if t.values_per_word]
+    return lines + [f"{pad}sparse_qonnx::receive<{t.size}>({t.identifier}, {held(t)});" for t in outputs]
 
 
 def call_lines(layer: Layer) -> list[str]:

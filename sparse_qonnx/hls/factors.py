@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from sparse_qonnx.hls.config import LayerConfig
+from sparse_qonnx.hls.streaming import MAX_WORD_BITS, stored_bits
 from sparse_qonnx.hls.typed import Layer
 from sparse_qonnx.hlscall import ConfigValue, HlsCall
 
@@ -41,8 +42,9 @@ def supported(layer: Layer) -> Mapping[str, Sequence[object]]:
     c = _Numbers(layer.call)
     match layer.call.kernel:
         case "input_reduce":
-            pixels = [*range(1, c.width + 1), *range(2 * c.width, c.height * c.width + 1, c.width)]
-            return {"variant": ("stream", "chunk", "scan", "tree"), "pixels_per_cycle": tuple(pixels)}
+            pixels = tuple(p for p in _chunks(c) if _fits(layer, p))
+            at_once = () if layer.inputs[0].values_per_word else ("tree",)
+            return {"variant": ("stream", "chunk", "scan", *at_once), "pixels_per_cycle": pixels}
         case "sparse_conv":
             slots = range(1, c.n_slots + 1)
             filters = divisors(c.n_filters) if c.n_groups == 1 else (c.n_filters,)
@@ -125,30 +127,44 @@ class _Numbers:
 
 def _reductions(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
     call, c, values = layer.call, _Numbers(layer.call), layer.outputs[0]
-    image_bits = c.height * c.width * c.n_channels * layer.inputs[0].type.width
+    # The selector of an image that is there as a whole.
+    image_bits = (
+        0 if layer.inputs[0].values_per_word else c.height * c.width * c.n_channels * layer.inputs[0].type.width
+    )
     item = c.n_channels * values.type.width
     stream = call.with_config(pixels_per_cycle=1)
     yield Design("stream", {"pixels_per_cycle": 1}, _as(stream, "input_reduce_stream"), 0, image_bits)
-    fastest = asked.pixels_per_cycle or c.width
-    for pixels in sorted({*range(1, c.width + 1), fastest}):
-        bits = 2 * (item + pixels.bit_length()) * _moves(pixels, c.n_slots)
-        bits += image_bits if pixels < c.height * c.width else 0
-        design = _as(call.with_config(pixels_per_cycle=pixels), "input_reduce_chunk")
-        yield Design("chunk", {"pixels_per_cycle": pixels}, design, 0, bits)
-    most = min(SCANNED_ROWS, c.height) * c.width
-    for pixels in [asked.pixels_per_cycle] if asked.pixels_per_cycle else paces(c.height * c.width):
-        if asked.pixels_per_cycle is None and (pixels > most or (pixels > c.width and pixels % c.width)):
+    for pixels in [asked.pixels_per_cycle] if asked.pixels_per_cycle else _chunks(c):
+        if not _fits(layer, pixels):
             continue
-        bits = pixels * (c.n_channels * values.type.width + 2) + 2 * pixels
-        bits += image_bits if pixels < c.height * c.width else 0
-        design = _as(call.with_config(pixels_per_cycle=pixels), "input_reduce_scan")
-        yield Design("scan", {"pixels_per_cycle": pixels}, design, 0, bits)
+        selector = image_bits if pixels < c.height * c.width else 0
+        is_chosen = asked.pixels_per_cycle is not None
+        if is_chosen or pixels <= c.width:
+            chunk = _as(call.with_config(pixels_per_cycle=pixels), "input_reduce_chunk")
+            bits = 2 * (item + pixels.bit_length()) * _moves(pixels, c.n_slots)
+            yield Design("chunk", {"pixels_per_cycle": pixels}, chunk, 0, bits + selector)
+        if is_chosen or pixels <= SCANNED_ROWS * c.width:
+            scan = _as(call.with_config(pixels_per_cycle=pixels), "input_reduce_scan")
+            bits = pixels * (item + 4)
+            yield Design("scan", {"pixels_per_cycle": pixels}, scan, 0, bits + selector)
     if asked.variant == "tree":
         n_pixels = c.height * c.width
         interval = 2 if n_pixels <= 200 else 3 if n_pixels <= 2000 else 4  # what published reports reach
         config = {key: value for key, value in call.config.items() if key != "pixels_per_cycle"}
         tree = replace(call, function="input_reduce_tree", config={**config, "initiation_interval": interval})
         yield Design("tree", {}, tree, 0, 2 * n_pixels * (item + 2 * layer.outputs[1].type.width))
+
+
+def _chunks(c: _Numbers) -> list[int]:
+    """Pixels that a reduction can look at in one cycle: a part of a row, or whole rows."""
+    return [*range(1, c.width + 1), *range(2 * c.width, c.height * c.width + 1, c.width)]
+
+
+def _fits(layer: Layer, pixels: int) -> bool:
+    """Whether so many pixels can arrive in one cycle."""
+    image = layer.inputs[0]
+    is_stream = image.values_per_word > 0
+    return not is_stream or pixels * image.shape[-1] * stored_bits(image.type) <= MAX_WORD_BITS
 
 
 def _moves(pixels: int, n_slots: int) -> int:

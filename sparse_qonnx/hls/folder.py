@@ -37,7 +37,7 @@ def project_files(model: ModelProto, graph: TypedGraph, config: HlsConfig) -> Fi
     tables = [t for layer in graph.layers for t in layer.tables]
     texts = {
         f"firmware/{top}.h": emit.top_header(graph),
-        f"firmware/{top}.cpp": emit.top_source(graph),
+        f"firmware/{top}.cpp": emit.top_source(graph, packs_words=config.backend == "Vivado"),
         "firmware/defines.h": emit.defines(graph),
         "firmware/parameters.h": emit.parameters(graph),
         **{f"firmware/weights/{t.identifier}.h": emit.weights(t, graph.namespace) for t in tables},
@@ -58,7 +58,7 @@ def _kernel_files(graph: TypedGraph) -> Files:
     paths = [backend / "kernels" / f"{name}.h" for name in sorted({layer.call.kernel for layer in graph.layers})]
     paths += sorted((backend / "kernels" / "common").glob("*.h"))
     files = {f"firmware/{path.relative_to(backend).as_posix()}": path.read_bytes() for path in paths}
-    return files | {"sim/trace.h": (backend / "sim" / "trace.h").read_bytes()}
+    return files | {f"sim/{path.name}": path.read_bytes() for path in sorted((backend / "sim").glob("*.h"))}
 
 
 def _manifest(model: ModelProto, config: HlsConfig) -> bytes:

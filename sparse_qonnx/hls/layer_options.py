@@ -21,7 +21,7 @@ def check_layers(config: HlsConfig, graph: TypedGraph) -> None:
     Raises:
         ConfigurationError: with the name of the layer and of the key.
     """
-    layers = {layer.node: layer for layer in graph.layers if layer.call.kernel != "fork"}
+    layers = {layer.node: layer for layer in graph.layers if layer.is_node}
     for name, options in config.layers.items():
         where = f"HLS configuration, layer {name!r}"
         if name in graph.skipped and set(options.given) <= {"implementation"}:

@@ -17,6 +17,7 @@ from sparse_qonnx.hls.dataflow import single_readers
 from sparse_qonnx.hls.fuse import PASSES
 from sparse_qonnx.hls.identifiers import Namer
 from sparse_qonnx.hls.layer_options import check_layers, widened
+from sparse_qonnx.hls.streaming import stream_ports
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
@@ -67,6 +68,8 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
     for apply in PASSES:
         steps = apply(steps, outputs, graph.fused)
     _name(model, steps, outputs, proof, graph, config)
+    if config.io_type == "io_stream":
+        stream_ports(graph)
     check_layers(config, graph)
     return graph
 

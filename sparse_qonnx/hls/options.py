@@ -63,7 +63,8 @@ def _is_precision(value: object) -> bool:
 
 
 _NAME = "a C++ identifier: letters, digits, single underscores, no reserved word"
-_STREAM = "io_type: io_parallel with interface: ap_vld, the whole image at once"
+PROTOCOLS = {"io_parallel": "ap_vld", "io_stream": "axis"}
+"""The protocol of the ports by how an event arrives."""
 
 OPTIONS: dict[str, Option] = {
     "backend": Option(
@@ -87,13 +88,15 @@ OPTIONS: dict[str, Option] = {
         None, _or_none(_is_name), f"{_NAME}; null for none", "C++ namespace of types, constants and configurations"
     ),
     "interface": Option(
-        "ap_vld", *_one_of("ap_vld", "axis"), "protocol of the ports", missing={"axis": f"use {_STREAM}"}
+        None,
+        _or_none(_one_of(*PROTOCOLS.values())[0]),
+        "ap_vld or axis, the first with io_parallel, the second with io_stream; null for the one that fits",
+        "protocol of the ports",
     ),
     "io_type": Option(
         "io_parallel",
-        *_one_of("io_parallel", "io_stream"),
-        "how an event arrives: at once, or pixel by pixel",
-        missing={"io_stream": f"use {_STREAM}; the reduction variant `stream` works pixel by pixel inside"},
+        *_one_of(*PROTOCOLS),
+        "how an event arrives: all at once, or as a stream of words of one or more pixels, one word a cycle",
     ),
     "weights": Option(
         "code",

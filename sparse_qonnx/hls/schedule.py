@@ -172,6 +172,10 @@ def _softmax(c: _Numbers) -> tuple[int, int]:
     return c.n_rows, 5 + _adders(c.n_columns)  # largest, two tables and their product, sum, inverse, product
 
 
+def _words(c: _Numbers) -> tuple[int, int]:
+    return c.n_values // c.n_word_values, 1
+
+
 def _gates(_: _Numbers) -> tuple[int, int]:
     return 1, 0  # between two registers: no cycle of their own
 
@@ -208,6 +212,8 @@ _KERNELS: dict[str, Callable[[_Numbers], tuple[int, int]]] = {
     "thresholded_relu": _gates,
     "relu": _gates,
     "fork": _gates,
+    "stream_to_array": _words,
+    "array_to_stream": _words,
     "elementwise": _elementwise,
     "elementwise_constant": _elementwise,
     "concat": _gates,

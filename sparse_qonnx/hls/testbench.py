@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from sparse_qonnx.hls.emit import INDENT, using
+from sparse_qonnx.hls.emit import INDENT, called, held, using
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import Tensor, TypedGraph
 from sparse_qonnx.reference import run_reference
@@ -62,11 +62,14 @@ def source(graph: TypedGraph, n_events: int) -> str:
     """`<top>_test.cpp`."""
     pad = " " * 8
     body = [INDENT + line for line in using(graph)]
-    body += [f"{pad}{t.type_name} {t.identifier}[{t.size}];" for t in (*graph.inputs, *graph.outputs)]
-    body += [f"{pad}if (!read(inputs, {t.identifier}, {t.size})) break;" for t in graph.inputs]
-    body.append(f"{pad}{graph.top}({', '.join(t.identifier for t in (*graph.inputs, *graph.outputs))});")
+    body += [f"{pad}{t.type_name} {held(t)}[{t.size}];" for t in graph.inputs]
+    body += [f"{pad}if (!read(inputs, {held(t)}, {t.size})) break;" for t in graph.inputs]
+    body += called(graph, pad)
+    for name in (t.identifier for t in (*graph.inputs, *graph.outputs) if t.values_per_word):
+        complaint = f'std::cerr << "event " << event << ": words are left in {name}\\n";'
+        body += [f"{pad}if (!{name}.empty()) {{", f"{pad}{INDENT}{complaint}", f"{pad}{INDENT}return 1;", f"{pad}}}"]
     body += [
-        f'{pad}if (!compare(outputs, "{t.identifier}", event, {t.identifier}, {t.size}, {t.tolerance!r})) break;'
+        f'{pad}if (!compare(outputs, "{t.identifier}", event, {held(t)}, {t.size}, {t.tolerance!r})) break;'
         for t in graph.outputs
     ]
     return render("test.cpp.in", TOP=graph.top, BODY="\n".join(body), N_EVENTS=str(n_events))

@@ -22,6 +22,7 @@ class Tensor:
         divisor: what the stored numerators still have to be divided by.
         is_coordinates: 1-based (row, column) pairs rather than data.
         tolerance: stated largest error; 0 for fixed-point tensors, which are exact.
+        values_per_word: of the stream that it is, a port with one word a cycle; 0 for an array.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Tensor:
     divisor: int = 1
     is_coordinates: bool = False
     tolerance: float = 0.0
+    values_per_word: int = 0
 
     @property
     def size(self) -> int:
@@ -42,6 +44,10 @@ class Tensor:
     def cpp_type(self) -> str:
         """The type behind the typedef."""
         return f"ap_uint<{self.type.width}>" if self.is_coordinates else str(self.type)
+
+    def stream_type(self, scope: str = "") -> str:
+        """The C++ type of the stream; `scope` stands before the typedef of its values."""
+        return f"hls::stream<sparse_qonnx::beat<{scope}{self.type_name}, {self.values_per_word}> >"
 
     @classmethod
     def coordinates(cls, name: str, identifier: str, type_name: str, shape: tuple[int, ...], limit: int) -> Tensor:
@@ -80,6 +86,11 @@ class Layer:
     outputs: tuple[Tensor, ...]
     tables: tuple[Table, ...]
     trace_only: bool = False
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it comes from the model, and is not only there to connect others."""
+        return self.call.kernel not in ("fork", "io_stream")
 
 
 @dataclass

@@ -85,7 +85,7 @@ def config_text(model: ModelProto, config: HlsConfig) -> str:
         lines += [f"{key}: {_scalar(values[key])}", ""]
     lines += ["# Options of single layers. What is commented out is chosen for you.", "layers:"]
     for layer in graph.layers:
-        if layer.call.kernel != "fork":
+        if layer.is_node:
             lines += _layer(layer, values["layers"].get(layer.node, {}))
     for name in graph.skipped:
         lines += [f"{_INDENT}{_scalar(name)}:", *_options({"implementation": "skip"}, {})]

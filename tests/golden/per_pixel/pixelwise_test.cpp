@@ -50,8 +50,8 @@ int main(int argc, char** argv) {
     for (;; event++) {
         using namespace net;
         image_t image[40];
-        out_t out[2];
         if (!read(inputs, image, 40)) break;
+        out_t out[2];
         pixelwise(image, out);
         if (!compare(outputs, "out", event, out, 2, 0.0)) break;
     }

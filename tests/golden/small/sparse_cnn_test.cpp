@@ -49,8 +49,8 @@ int main(int argc, char** argv) {
     int event = 0;
     for (;; event++) {
         image_t image[48];
-        dense_t dense[3];
         if (!read(inputs, image, 48)) break;
+        dense_t dense[3];
         sparse_cnn(image, dense);
         if (!compare(outputs, "dense", event, dense, 3, 0.0)) break;
     }
