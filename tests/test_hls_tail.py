@@ -10,7 +10,7 @@ import pytest
 from onnx import ModelProto, TensorProto
 
 from sparse_qonnx.errors import ConfigurationError, UnsupportedNodeError
-from sparse_qonnx.fixed import FixedPointType
+from sparse_qonnx.fixed import FixedPointType, OverflowMode
 from sparse_qonnx.graph import GraphBuilder
 from sparse_qonnx.hls import to_hls
 from sparse_qonnx.hls.project import HlsProject
@@ -81,6 +81,11 @@ def tail() -> ModelProto:
     for op in ("ReduceSum", "ReduceMean", "ReduceMax"):
         for n, axes in enumerate(((1,), (3,), (1, 2), (1, 3))):
             t.keep(f"{op}{n}", op, x, t.axes(f"{op}{n}.axes", *axes), keepdims=n % 2)
+    # Formats that the values just fit; a reflecting wrap without a sign reflects half of them all the same.
+    bounded = t.keep("bounded", "Relu", x)
+    for overflow in OverflowMode:
+        for k, i, f in ((0, 1, 3), (1, 1, 3), (0, 2, 3), (0, 1, 2)):
+            t.graph.output(t.quant(f"{overflow.value}{k}{i}{f}", bounded, i, f, k, overflow_mode=overflow.value))
     # Windows, and elements with different signs and ranges: a maximum must not be taken in the type of its result.
     integer = t.rng.integers(-1, 3, SHAPE)
     mixed = t.quant("mixed", x, integer, np.where(integer < 0, 2, t.rng.integers(0, 4, SHAPE)), integer % 2)

@@ -143,7 +143,10 @@ def _overflow(
             continue
         top = (1 << (max(i, -f) + f)) - 1
         bottom = (-top if modes[1] is OverflowMode.SAT_SYM else -top - 1) if k else 0
-        first, last = (round_fraction(v * unit * Fraction(2) ** f, modes[0]) for v in (low, high))
-        if first < bottom or last > top:
+        lowest, highest = (v * unit * Fraction(2) ** f for v in (low, high))
+        first, last = (round_fraction(v, modes[0]) for v in (lowest, highest))
+        # As in `quantized_limits`: it looks at values before they are rounded, and without a sign at half of the range.
+        is_reflected = lowest < bottom or highest + Fraction(1, 2) >= Fraction(top + 1, 1 if k else 2)
+        if first < bottom or last > top or (modes[1] is OverflowMode.WRAP_SM and is_reflected):
             return modes[1].value
     return "NONE"
