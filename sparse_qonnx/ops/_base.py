@@ -128,7 +128,8 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
 
         No plain operator has several outputs of unrelated shape and type, and one with a subgraph would not be found
         again, as inference fills the subgraph in. So the shapes are stated here, symbolic dimensions included, and
-        onnx passes over the stand-in, an operator that it does not know.
+        onnx passes over the stand-in, an operator that it does not know (of its own domain, as a model that is being
+        put together may not import ours yet).
         """
         node: NodeProto = self.onnx_node
         values = _stated(model.model)
@@ -139,7 +140,7 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
             known = [values[name] if name else None for name in node.input]
             for value in self.output_values(node, known):
                 _state(model.model.graph, value)
-        return helper.make_node(f"{node.op_type}Stated", list(node.input), list(node.output), domain=DOMAIN)
+        return helper.make_node(f"{node.op_type}Stated", list(node.input), list(node.output))
 
     @classmethod
     def output_values(cls, node: NodeProto, inputs: Sequence[ValueInfoProto | None]) -> list[ValueInfoProto]:
@@ -209,6 +210,11 @@ def scalar_datatype(signed: bool, width: int, integer: int) -> BaseDataType:
     if integer >= width:
         return DataType["FLOAT32"]
     return DataType[f"FIXED<{width if signed else width + 1},{integer if signed else integer + 1}>"]
+
+
+def stated_datatype(name: str, model: Any) -> BaseDataType:
+    """The qonnx datatype that the file states for a tensor, FLOAT32 where it states none."""
+    return model.get_tensor_datatype(name) or DataType["FLOAT32"]
 
 
 def check_rank(op: str, name: str, value: Array, rank: int, shape: str) -> None:

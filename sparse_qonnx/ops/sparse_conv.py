@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from onnx import FunctionProto, NodeProto
+from qonnx.core.datatype import BaseDataType
 
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of, common_grid, products
 from sparse_qonnx.hlscall import HlsCall, HlsTable, numerators, sample_shape
-from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
+from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function, stated_datatype
 
 # A canvas that spans the occupied rows and columns holds the slot of each pixel (n_slots = no pixel); every output
 # gathers its neighbours' slots from it. Work grows with N · kernel and the canvas, never with N².
@@ -189,6 +190,11 @@ class SparseConv(SparseOp):
     @classmethod
     def output_shapes(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> tuple[Shape, ...]:
         return ((*shapes[0][:2], shapes[2][0]),)
+
+    @classmethod
+    def output_datatypes(cls, datatypes: Sequence[BaseDataType], node: NodeProto, model: Any) -> list[BaseDataType]:
+        # The proof that export made knows weights and pixels; from the datatypes alone little could be said.
+        return [stated_datatype(node.output[0], model)]
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from onnx import FunctionProto, NodeProto
+from qonnx.core.datatype import BaseDataType
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
 from sparse_qonnx.hlscall import HlsCall, Symbol, sample_shape
-from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
+from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function, stated_datatype
 from sparse_qonnx.ops.sparse_to_dense import check_coords
 
 # The canvas holds one place per pooled cell and one more, where slots that leave are written.
@@ -159,6 +160,12 @@ class SparsePool(SparseOp):
     @classmethod
     def output_shapes(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> tuple[Shape, ...]:
         return shapes[0], shapes[1]
+
+    @classmethod
+    def output_datatypes(cls, datatypes: Sequence[BaseDataType], node: NodeProto, model: Any) -> list[BaseDataType]:
+        if cls.read_attributes(node)["mode"] == "max":
+            return [datatypes[0]]
+        return [stated_datatype(node.output[0], model)]  # an average leaves the grid of what it averages
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
