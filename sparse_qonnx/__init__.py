@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sparse_qonnx.hls import to_hls as to_hls
     from sparse_qonnx.network import Network as Network
     from sparse_qonnx.network import SparseMap as SparseMap
+    from sparse_qonnx.plots import plot_census as plot_census
+    from sparse_qonnx.plots import plot_event as plot_event
+    from sparse_qonnx.plots import plot_precision as plot_precision
     from sparse_qonnx.runtime import InferenceSession as InferenceSession
     from sparse_qonnx.runtime import get_library_path as get_library_path
     from sparse_qonnx.runtime import register as register
@@ -31,6 +34,9 @@ _HOME = {
     "SparseQonnxError": "sparse_qonnx.errors",
     "export": "sparse_qonnx.export",
     "get_library_path": "sparse_qonnx.runtime",
+    "plot_census": "sparse_qonnx.plots",
+    "plot_event": "sparse_qonnx.plots",
+    "plot_precision": "sparse_qonnx.plots",
     "register": "sparse_qonnx.runtime",
     "to_hls": "sparse_qonnx.hls",
     "verify": "sparse_qonnx.verify",

@@ -12,6 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from sparse_qonnx import html
+
 Array = NDArray[Any]
 
 _SHORT = {"native kernels": "native", "C-simulation": "C-sim"}
@@ -113,6 +115,25 @@ class ComparisonTable(Sequence[Comparison]):
             table.add_row(tensor, values, *(cells.get(other, "-") for other in others), *numbers, style=style)
         return table
 
+    def to_html_table(self, notes: Sequence[str] = ()) -> html.Table:
+        """The same table for HTML, notes below it."""
+        others = list(dict.fromkeys(row.other for row in self._rows))
+        reference = self._rows[0].reference if self._rows else "nothing"
+        columns = ("tensor", "values", *others, "largest difference", "limit")
+        rows: list[tuple[str, ...]] = []
+        bad = []
+        for (tensor, tolerance), found in self._by_tensor().items():
+            if not all(row.ok for row in found):
+                bad.append(len(rows))
+            cells = {row.other: f"{row.mismatches:,}" for row in found}
+            values, largest = max(row.values for row in found), max(row.largest for row in found)
+            numbers = (*(cells.get(other, "-") for other in others), f"{largest:.3g}", f"{tolerance:.3g}")
+            rows.append((tensor, f"{values:,}", *numbers))
+        return html.Table(f"Mismatches with {reference}, by implementation", columns, rows, notes, bad)
+
+    def _repr_html_(self) -> str | None:
+        return html.for_notebook(self.to_html_table())
+
     def _by_tensor(self) -> dict[tuple[str, float], list[Comparison]]:
         """The comparisons of a row: one tensor, and one tolerance (a float head has two)."""
         found: dict[tuple[str, float], list[Comparison]] = {}
@@ -200,3 +221,6 @@ class Report:
 
     def __str__(self) -> str:
         return "\n".join([str(self.table), *self.remarks])
+
+    def _repr_html_(self) -> str | None:
+        return html.for_notebook(self.table.to_html_table(self.remarks))

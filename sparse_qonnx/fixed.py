@@ -174,3 +174,30 @@ class FixedPointType:
 
     def __str__(self) -> str:
         return f"ap_{'' if self.signed else 'u'}fixed<{self.width},{self.integer}>"
+
+
+@dataclass(frozen=True)
+class QuantizerFormat:
+    """What a quantizer node does, element by element; the arrays broadcast against one sample of its input.
+
+    Attributes:
+        signed: 1 where negative values are kept.
+        integer_bits: bits left of the binary point, without the sign.
+        fractional_bits: bits right of it.
+        rounding: how it rounds.
+        overflow: what it does with values out of range.
+        at_pixels: the arrays are maps `[H, W, C]`, read at the pixel of each slot.
+    """
+
+    signed: Array
+    integer_bits: Array
+    fractional_bits: Array
+    rounding: RoundingMode
+    overflow: OverflowMode
+    at_pixels: bool = False
+
+    @property
+    def widths(self) -> Array:
+        """Bits in all; 0 where nothing is kept."""
+        widths: Array = np.maximum(self.signed + self.integer_bits + self.fractional_bits, 0)
+        return widths

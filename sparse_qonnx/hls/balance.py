@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sparse_qonnx import html
 from sparse_qonnx.errors import ConfigurationError
 from sparse_qonnx.hls.absorb import can_read_pixels, relu_into_quantizer, scatter_into_dense
 from sparse_qonnx.hls.config import HlsConfig, LayerConfig
@@ -45,6 +46,10 @@ class Choice:
     multipliers: int
     why: str
 
+    def describe_factors(self) -> str:
+        """The factors in one line."""
+        return ", ".join(f"{name} {value}" for name, value in self.factors.items()) or "-"
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -59,6 +64,16 @@ class Choices:
     graph: TypedGraph
     table: tuple[Choice, ...]
     schedule: Schedule
+
+    def to_html_table(self) -> html.Table:
+        """The choices for HTML."""
+        columns = ("layer", "kernel", "factors", "why", "interval", "latency", "multipliers")
+        rows = [
+            (c.layer, c.kernel, c.describe_factors(), c.why, f"{c.interval:,}", f"{c.latency:,}", f"{c.multipliers:,}")
+            for c in self.table
+        ]
+        times = f"All together: interval {self.schedule.interval:,}, latency {self.schedule.latency:,} cycles."
+        return html.Table("Chosen variants and factors", columns, rows, [times], texts=4)
 
 
 def balance(graph: TypedGraph, config: HlsConfig) -> Choices:

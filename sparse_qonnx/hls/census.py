@@ -15,7 +15,7 @@ from typing import Any
 from rich import box
 from rich.table import Table as RichTable
 
-from sparse_qonnx import _paths
+from sparse_qonnx import _paths, html
 from sparse_qonnx.aside import as_output_error, scratch_folder
 from sparse_qonnx.children import run_child
 from sparse_qonnx.errors import ToolError
@@ -158,6 +158,16 @@ class Census:
                 table.add_section()
             table.add_row(row["layer"], *(_short(sum(row[key] for key in keys)) for _, *keys in _COLUMNS))
         return table
+
+    def to_html_table(self) -> html.Table:
+        """The same table for HTML."""
+        notes = ["Bits of operations before synthesis. mult: of two variables, const: by constants, select: inputs of "]
+        notes[0] += "selectors, comp: comparisons, reg: state and arrays between layers."
+        rows = [(row["layer"], *(f"{sum(row[key] for key in keys):,}" for _, *keys in _COLUMNS)) for row in self.rows]
+        return html.Table("What the design instantiates", ("layer", *(t for t, *_ in _COLUMNS)), rows, notes)
+
+    def _repr_html_(self) -> str | None:
+        return html.for_notebook(self.to_html_table())
 
 
 _COLUMNS = (

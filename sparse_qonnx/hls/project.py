@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from sparse_qonnx import html
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.hls.balance import Choices, balance
@@ -116,6 +118,15 @@ class HlsProject:
     def notes(self) -> tuple[str, ...]:
         """What the reader should know: heads left out, errors of tables."""
         return (*self.graph.notes, *(f"{la.node}: {note}" for la in self.graph.layers for note in la.call.notes))
+
+    def describe(self) -> str:
+        """One sentence: for what it is made."""
+        chosen = self.config
+        return f"{chosen.backend} project for {chosen.part}, {chosen.clock_period:g} ns, in {str(self.folder)!r}"
+
+    def _repr_html_(self) -> str | None:
+        table = self.choices.to_html_table()
+        return html.for_notebook(replace(table, title=self.describe(), notes=[*table.notes, *self.notes]))
 
     # ---- C-simulation -----------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.custom_op.base import CustomOp
 
 from sparse_qonnx.errors import InputDataError, UnsupportedNodeError
+from sparse_qonnx.fixed import QuantizerFormat
 from sparse_qonnx.grid import NodeContext, NodeProof
 
 DOMAIN = "sparse_qonnx.ops"
@@ -75,6 +76,11 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
     def prove(cls, node: NodeContext) -> NodeProof:
         """Exact grids of the outputs, and the bits the arithmetic needs on the way."""
         raise NotImplementedError
+
+    @classmethod
+    def quantizer_format(cls, node: NodeContext) -> QuantizerFormat | None:
+        """What a quantizer does; None for every other operator, and for quantizers of no fixed-point format."""
+        return None
 
     @classmethod
     def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:

@@ -11,7 +11,7 @@ from onnx import FunctionProto, NodeProto
 from qonnx.core.datatype import BaseDataType, DataType
 
 from sparse_qonnx.errors import InputDataError, PrecisionError
-from sparse_qonnx.fixed import OverflowMode, RoundingMode, quantize
+from sparse_qonnx.fixed import OverflowMode, QuantizerFormat, RoundingMode, quantize
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, quantized_limits
 from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, parse_function, scalar_datatype, select
@@ -239,6 +239,12 @@ class FixedPointQuant(SparseOp):
         return NodeProof((out,), _bits_on_the_way(source, i, k, f, overflow, out))
 
     @classmethod
+    def quantizer_format(cls, node: NodeContext) -> QuantizerFormat | None:
+        k, i, f = (_parameter(node, position) for position in (1, 2, 3))
+        modes = RoundingMode(node.attributes["rounding_mode"]), OverflowMode(node.attributes["overflow_mode"])
+        return QuantizerFormat(k, i, f, *modes, at_pixels=len(node.constants) > 4 and node.constants[4] is None)
+
+    @classmethod
     def output_datatypes(cls, datatypes: Sequence[BaseDataType], node: NodeProto, model: Any) -> list[BaseDataType]:
         k, i, f = (model.get_initializer(name) for name in node.input[1:4])
         if any(p is None for p in (k, i, f)):
@@ -250,10 +256,12 @@ class FixedPointQuant(SparseOp):
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
         source, out = node.grids[0], proof.outputs[0]
         assert source is not None and out is not None
-        k, i, f = (_parameter(node, position) for position in (1, 2, 3))
-        modes = RoundingMode(node.attributes["rounding_mode"]), OverflowMode(node.attributes["overflow_mode"])
-        at_pixels = len(node.constants) > 4 and node.constants[4] is None
-        return quantizer_call(node, source, (k, i, f), modes, out, 4 if at_pixels else None)
+        form = cls.quantizer_format(node)
+        assert form is not None
+        parameters = form.signed, form.integer_bits, form.fractional_bits
+        return quantizer_call(
+            node, source, parameters, (form.rounding, form.overflow), out, 4 if form.at_pixels else None
+        )
 
     @classmethod
     def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.graph import all_values, initializers, read_metadata, tensor_shape
@@ -64,21 +65,26 @@ def infer_grids(model: ModelProto) -> Proof:
         if name in values:
             proof.grids[name] = Grid.of_type(kind, len(tensor_shape(values[name])) - 1)
     for node in model.graph.node:
-        inputs, outputs = (
-            tuple(tensor_shape(values[n]) if n in values else () for n in names) for names in (node.input, node.output)
-        )
-        context = NodeContext(
-            node.name,
-            node.op_type,
-            node_attributes(node),
-            inputs,
-            tuple(proof.grids.get(n) for n in node.input),
-            tuple(proof.constants.get(n) for n in node.input),
-            outputs,
-        )
+        context = node_context(node, values, proof)
         rule = rule_of(node.domain, node.op_type)
         result = NodeProof((None,) * len(node.output)) if rule is None else rule.prove(context)
         proof.nodes[node.name] = result
         for name, grid in zip(node.output, result.outputs, strict=False):
             proof.grids[name] = grid
     return proof
+
+
+def node_context(node: NodeProto, values: Mapping[str, ValueInfoProto], proof: Proof) -> NodeContext:
+    """A node as its rule sees it, given what is known of the tensors that go into it."""
+    inputs, outputs = (
+        tuple(tensor_shape(values[n]) if n in values else () for n in names) for names in (node.input, node.output)
+    )
+    return NodeContext(
+        node.name,
+        node.op_type,
+        node_attributes(node),
+        inputs,
+        tuple(proof.grids.get(n) for n in node.input),
+        tuple(proof.constants.get(n) for n in node.input),
+        outputs,
+    )

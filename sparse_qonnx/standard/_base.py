@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from onnx import FunctionProto, NodeProto
 
+from sparse_qonnx.fixed import QuantizerFormat
 from sparse_qonnx.grid import NodeContext, NodeProof
 
 
@@ -19,6 +20,11 @@ class StandardOp:
     def prove(cls, node: NodeContext) -> NodeProof:
         """Exact grids of the outputs, and the bits the arithmetic needs on the way."""
         raise NotImplementedError
+
+    @classmethod
+    def quantizer_format(cls, node: NodeContext) -> QuantizerFormat | None:
+        """What a quantizer does; None for every other operator, and for quantizers of no fixed-point format."""
+        return None
 
     @classmethod
     def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import FunctionProto, NodeProto
 
 from sparse_qonnx.errors import PrecisionError
-from sparse_qonnx.fixed import OverflowMode, RoundingMode
+from sparse_qonnx.fixed import OverflowMode, QuantizerFormat, RoundingMode
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, quantized_limits
 from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.ops._base import select
@@ -92,7 +92,7 @@ class Quant(StandardOp):
     domain = "qonnx.custom_op.general"
 
     @classmethod
-    def prove(cls, node: NodeContext) -> NodeProof:
+    def quantizer_format(cls, node: NodeContext) -> QuantizerFormat | None:
         scale, zero_point, bit_width = (np.asarray(p, dtype=np.float64) for p in node.constants[1:4] if p is not None)
         k, narrow = bool(node.attributes["signed"]), bool(node.attributes.get("narrow", 0))
         mode = _MODES.get(node.attributes.get("rounding_mode", "ROUND").upper())
@@ -100,14 +100,23 @@ class Quant(StandardOp):
         frac = -np.log2(scale.reshape(-1)[0])
         simple = scale.size == 1 and frac == int(frac) and not zero_point.any() and width > 0 and (width > 1 or not k)
         if not simple or mode is None or (narrow and not k):
-            return NodeProof((None,))
+            return None
+        signed, integer, fractional = (np.array(int(v)) for v in (k, width - frac - k, frac))
         overflow = OverflowMode.SAT_SYM if narrow else OverflowMode.SAT
+        return QuantizerFormat(signed, integer, fractional, mode, overflow)
+
+    @classmethod
+    def prove(cls, node: NodeContext) -> NodeProof:
+        form = cls.quantizer_format(node)
+        if form is None:
+            return NodeProof((None,))
         source = node.grids[0]
         if source is not None and source.rounded:
             raise PrecisionError(node.where, "quantizes a sum of quotients", fix="quantize directly after the average")
-        out = _quantized(source, k, width, int(frac), mode, overflow, len(node.shapes[0]) - 1)
+        out = _quantized(source, form, len(node.shapes[0]) - 1)
         if node.constants[0] is not None:  # weights: every element is its own interval
-            exact = Grid.of_constant(quant(node.constants[0], scale, zero_point, bit_width, **node.attributes))
+            parameters = [p for p in node.constants[1:4] if p is not None]
+            exact = Grid.of_constant(quant(node.constants[0], *parameters, **node.attributes))
             return NodeProof((exact,), exact.bits)
         if source is None:
             return NodeProof((out,), out.bits)
@@ -127,12 +136,10 @@ class Quant(StandardOp):
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
         source, out = node.grids[0], proof.outputs[0]
         assert source is not None and out is not None
-        scale, bit_width = (float(np.asarray(node.constants[n]).flat[0]) for n in (1, 3))
-        k, frac = int(node.attributes["signed"]), -int(np.log2(scale))
-        overflow = OverflowMode.SAT_SYM if node.attributes.get("narrow", 0) else OverflowMode.SAT
-        formats = tuple(np.array(v) for v in (k, int(bit_width) - frac - k, frac))
-        modes = _MODES[node.attributes.get("rounding_mode", "ROUND").upper()], overflow
-        return quantizer_call(node, source, (formats[0], formats[1], formats[2]), modes, out)
+        form = cls.quantizer_format(node)
+        assert form is not None, "a quantizer with a grid has a format"
+        formats = form.signed, form.integer_bits, form.fractional_bits
+        return quantizer_call(node, source, formats, (form.rounding, form.overflow), out)
 
 
 def quant(x: Array, scale: Array, zero_point: Array, bit_width: Array, **attributes: Any) -> Array:
@@ -145,9 +152,8 @@ def quant(x: Array, scale: Array, zero_point: Array, bit_width: Array, **attribu
     return np.asarray(result, dtype=np.float32)
 
 
-def _quantized(
-    source: Grid | None, k: bool, width: int, frac: int, mode: RoundingMode, overflow: OverflowMode, rank: int
-) -> Grid:
+def _quantized(source: Grid | None, form: QuantizerFormat, rank: int) -> Grid:
+    k, i, f = (int(v) for v in (form.signed, form.integer_bits, form.fractional_bits))
     lo = np.full((1,) * rank, None) if source is None else source.lo
     hi = lo if source is None else source.hi
     pairs = []
@@ -156,6 +162,6 @@ def _quantized(
         if source is not None:
             unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
             limits = (low * unit, high * unit)
-        pairs.append(quantized_limits(limits, int(k), width - frac - int(k), frac, mode, overflow))
+        pairs.append(quantized_limits(limits, k, i, f, form.rounding, form.overflow))
     first, last = (np.array([p[n] for p in pairs], dtype=object).reshape(lo.shape) for n in (0, 1))
-    return Grid(first, last, frac)
+    return Grid(first, last, f)
