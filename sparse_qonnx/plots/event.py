@@ -139,7 +139,7 @@ def _one_event(proto: ModelProto, event: Array | Mapping[str, Array]) -> dict[st
 def _draw_image(axes: Axes, name: str, image: Array, kept: Array | None) -> None:
     """The first channel; pixels that are 0 stay empty."""
     first = image[..., 0]
-    axes.imshow(np.where(first == 0, np.nan, first), cmap="viridis", interpolation="nearest")
+    _show(axes, np.where(first == 0, np.nan, first))
     quiet_frame(axes)
     lit, (height, width) = int(np.count_nonzero(first)), first.shape
     below = f"{lit} of {first.size} pixels lit"
@@ -156,11 +156,18 @@ def _draw_features(axes: Axes, stage: Stage, features: Array, coords: Array) -> 
     active = coords.any(axis=1)
     row, column = coords[active].T - 1
     image[row, column] = np.abs(features[active]).max(axis=1)
-    axes.imshow(image, cmap="viridis", vmin=0, interpolation="nearest")
+    _show(axes, image)
     quiet_frame(axes)
     _mark(axes, coords)
     below = f"{_active(coords)} of {height * width} pixels,\n{features.shape[1]} channels"
     label(axes, f"{stage.layer.name} {describe_shape((height, width))}", below)
+
+
+def _show(axes: Axes, image: Array) -> None:
+    """Small values in a colour that is seen on a dark page, too: the darkest fifth of the colours is left out."""
+    known = image[np.isfinite(image)]
+    least, most = (min(known.min(), 0.0), known.max()) if known.size else (0.0, 1.0)
+    axes.imshow(image, cmap="viridis", vmin=least - 0.25 * (most - least), vmax=most, interpolation="nearest")
 
 
 def _draw_output(axes: Axes, name: str, values: Array) -> None:

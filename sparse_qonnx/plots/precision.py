@@ -125,7 +125,8 @@ def _draw_rows(axes: Axes, rows: list[Widths]) -> None:
     handles = [Patch(color=colours[kind], label=kind) for kind in KINDS if any(row.kind == kind for row in rows)]
     axes.legend(handles=handles, fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
     axes.axvline(0, color=QUIET, linewidth=1)
-    axes.margins(x=0.1, y=0.02)
+    axes.use_sticky_edges = False
+    axes.margins(x=0.06, y=0.02)
     axes.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
     for text in axes.get_yticklabels():
         text.set_parse_math(False)

@@ -27,7 +27,9 @@ from sparse_qonnx.verify import verify
 
 PICTURES = 3
 EVENTS = 100
-COLUMNS = 3
+COLUMNS = 2
+RANDOM_EDGES = 2
+"""The first random events are an empty and a full one: to compare on, not to look at."""
 
 Say = Callable[[str], None]
 
@@ -70,7 +72,8 @@ def write_report(
     given = random_inputs(proto, most_events) if events is None else events.read(0, min(most_events, len(events)))
     shown = InMemoryEvents(given)
     say("drawing")
-    drawn = [_picture(proto, shown, n) for n in range(min(pictures, len(shown)))]
+    first = min(RANDOM_EDGES if events is None else 0, len(shown) - 1)
+    drawn = [_picture(proto, shown, n) for n in range(first, min(first + pictures, len(shown)))]
     precision = html.markup(to_svg(plot_precision(proto)))
     found, problem = None, "Not asked for."
     with scratch_folder() as scratch:
@@ -105,7 +108,7 @@ def _picture(proto: ModelProto, events: InMemoryEvents, number: int) -> Any:
 
 def _origin(events: Events | None, shown: int) -> str:
     if events is None:
-        return f"{shown:,} random events: the first is empty, the second has every pixel lit."
+        return f"Of {shown:,} random events. The first is empty, in the second every pixel is lit: they are not drawn."
     return f"The first of {len(events):,} given events; {shown:,} are compared below."
 
 
