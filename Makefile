@@ -32,7 +32,7 @@ $(BIN)/python:
 
 $(STAMP): $(BIN)/python $(NATIVE)
 	@echo "Installing sparse-qonnx and what it needs into $(VENV): a minute or two, once"
-	@$(BIN)/pip install --quiet --editable '.[keras,csim,demo,report,cluster,dev]'
+	@$(BIN)/pip install --quiet --editable '.[keras,csim,demo,report,cluster,dev,docs]'
 	@touch $@
 
 install: $(STAMP)
@@ -92,8 +92,6 @@ supported: $(STAMP)
 
 # The documentation site: the notebooks run, every warning is an error, every local link is followed.
 docs: $(STAMP)
-	@$(BIN)/python -c 'import furo, jupytext, myst_nb, sphinxarg' 2>/dev/null || \
-	    { echo "Installing what builds the site: once"; $(BIN)/pip install --quiet --editable '.[docs]'; }
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet -d build/doctrees docs build/docs
 	$(BIN)/python docs/check_site.py build/docs
 	@echo "build/docs/index.html"

@@ -25,11 +25,14 @@ use_quiet_kernel(HERE.parent / "build" / "jupyter")
 project = "sparse-qonnx"
 author = "the sparse-qonnx contributors"
 release = version = sparse_qonnx.__version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxarg.ext"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "_generated/*.ipynb", "_generated/supported.md"]
 suppress_warnings = ["toc.not_included"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
+smartquotes = False
+default_role = "literal"  # what docstrings write as `code`
+
 myst_heading_anchors = 3
 
 nb_execution_mode = "force"

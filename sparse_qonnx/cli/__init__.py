@@ -18,7 +18,7 @@ from sparse_qonnx.cli.terminal import add_version, call
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `sparse-qonnx`."""
-    return call(_parser(), argv)
+    return call(build_parser(), argv)
 
 
 def main_hls(argv: Sequence[str] | None = None) -> int:
@@ -26,13 +26,15 @@ def main_hls(argv: Sequence[str] | None = None) -> int:
     return call(to_hls.build_parser(), argv)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of `sparse-qonnx`, with that of every command."""
     parser = argparse.ArgumentParser(prog="sparse-qonnx", description="Sparse quantized CNNs as one ONNX file.")
     add_version(parser)
     choices = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for found in pkgutil.iter_modules(commands.__path__):
         command = importlib.import_module(f"{commands.__name__}.{found.name}")
-        sub = choices.add_parser(found.name.replace("_", "-"), help=command.HELP)
+        summary = f"{command.HELP[0].upper()}{command.HELP[1:]}."
+        sub = choices.add_parser(found.name.replace("_", "-"), help=command.HELP, description=summary)
         sub.set_defaults(run=command.run)
         command.add_arguments(sub)
     return parser
