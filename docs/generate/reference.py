@@ -38,7 +38,7 @@ def _api() -> Iterator[str]:
         if inspect.isfunction(public):
             yield from (f".. autofunction:: sparse_qonnx.{name}", "")
         elif inspect.isclass(public) and not issubclass(public, sq.SparseQonnxError):
-            yield from (f".. autoclass:: sparse_qonnx.{name}", "")
+            yield from (f".. autoclass:: sparse_qonnx.{name}", "   :members:", "")
     yield from ("```", "", "## What they return", "", "```{eval-rst}")
     for name in RETURNED:
         yield from (f".. autoclass:: {name}", "   :members:", "")
