@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from onnx import TensorProto, ValueInfoProto
+from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -32,11 +33,13 @@ def describe(path: str | os.PathLike[str]) -> Iterator[RenderableType]:
     for value in model.graph.input:
         stated = types.get(value.name)
         yield escape(f"input {value.name} {_shape(value)}: {stated or 'no fixed-point type stated'}")
-    table = Table("node", "operator", "result", "shape", "held in", "exact type", header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
+    for title in ("result", "operator", "shape", "held in", "exact type"):
+        table.add_column(title, overflow="fold", no_wrap=title in ("held in", "exact type"))
     for node in model.graph.node:
         for n, name in enumerate(output for output in node.output if output):
-            first = (node.name, node.op_type) if n == 0 else ("", "")
-            cells = (*first, name, _shape(values.get(name)), _element(values.get(name)), _exact(proof, name))
+            operator = node.op_type if n == 0 else ""
+            cells = (name, operator, _shape(values.get(name)), _element(values.get(name)), _exact(proof, name))
             table.add_row(*(escape(cell) for cell in cells))
     yield table
     parameters = sum(t.ByteSize() for t in model.graph.initializer)
@@ -59,4 +62,4 @@ def _exact(proof: Proof, name: str) -> str:
     if name.endswith("coords"):
         return "row, column"
     grid = proof.grids.get(name)
-    return "none: floating point" if grid is None else grid.describe()
+    return "floating point" if grid is None else grid.describe()

@@ -77,6 +77,8 @@ def test_info(small_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for text in ("input image [batch, 6, 8, 1]: ap_ufixed<6,1>", "SparseConv", "row, column", "native kernels"):
         assert text in out
+    assert "…" not in out  # names and types fit, or go on in the next line
+    assert all(len(line) <= 80 for line in out.splitlines() if "ap_" in line)
 
 
 @pytest.mark.csim
