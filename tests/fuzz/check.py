@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,30 +26,24 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
 from fuzz.recipe import Network, load
 from fuzz.refusals import FLOATS, explain, explain_hardware
+from fuzz.tensors import Array, Tensors, comparable, data_tensors, difference, occurred, with_non_finite
 from sparse_qonnx.errors import PrecisionError, SparseQonnxError, UnsupportedNodeError
 from sparse_qonnx.fixed import FixedPointType
-from sparse_qonnx.graph import all_values, read_metadata
+from sparse_qonnx.graph import read_metadata
 from sparse_qonnx.grid import Grid
 from sparse_qonnx.passes.infer_grids import infer_grids, input_types
 from sparse_qonnx.reference import run_reference
 from sparse_qonnx.runtime import Kernels, run_qonnx, run_tensors
-
-Array = NDArray[Any]
-Tensors = dict[str, Array]
 
 HEAD_TOLERANCE = 5e-6
 """Softmax and sigmoid are floating point: every runtime has its own exponential and order of sums, a few ulp of 1."""
 QUOTIENT_TOLERANCE = 2.0**-20
 """Relative to the largest value a tensor can hold: sums of quotients (averages by no power of two, not quantized
 since) depend on the order of floating-point additions."""
-LOSE_NAN = ("ReduceMax", "AveragePool", "MaxPool", "MatMul")
-"""Standard operators in which NaN is not handled alike by onnxruntime and by onnx's reference: maxima keep or drop it
-by its place, and linear algebra libraries skip products with 0, which would be NaN with it or an infinity."""
 FUSED = ("layer QBatchNorm", "layer QEinsumDenseBatchnorm")
 """Layers that make weights of statistics before they quantize them: built in float64 such a layer has other weights.
 Where float64 is asked for, `reference_outputs` is the reference: it takes the weights that were trained in float32."""
@@ -154,6 +148,13 @@ def _check_saved(model: Any, proto: ModelProto, input_precision: str | None) -> 
         raise MismatchError("the saved model gives another file than the model in memory")
 
 
+def has_native() -> bool:
+    """Whether the native kernels were built."""
+    from sparse_qonnx._paths import find_library
+
+    return find_library() is not None
+
+
 class _Case:
     """An exported network and its events."""
 
@@ -162,7 +163,7 @@ class _Case:
         self.wide = read_metadata(proto)["sparse_qonnx.arithmetic"] == "float64"
         self.grids = infer_grids(proto).grids
         self.outputs = [v.name for v in proto.graph.output]
-        self.tensors = list(_data_tensors(proto))
+        self.tensors = list(data_tensors(proto))
         self.types = input_types(proto)
         result.notes.add("arithmetic float64" if self.wide else "arithmetic float32")
         self._check_file()
@@ -171,7 +172,12 @@ class _Case:
 
     def run(self) -> None:
         events = self._events()
-        stock = self._compare_files("events", events)
+        off_grid = self._off_grid(events)
+        broken = {name: with_non_finite(x, self.script["EVENTS_SEED"]) for name, x in events.items()}
+        kinds = {"events": events, "off-grid events": off_grid, "non-finite events": broken}
+        found = self._compare_files({what: batch for what, batch in kinds.items() if batch is not None})
+        stock = found["events"]
+        self._compare_outputs(events, stock)
         self.result.notes |= occurred(self.proto, events | stock)
         for name, values in stock.items():
             self._check_grid(name, values)
@@ -180,38 +186,47 @@ class _Case:
             self.result.notes.add("outputs not all 0")
         if self.csim:
             self._compare_csim(events, stock)
-        off_grid = self._off_grid(events)
         if off_grid is not None:
             self.result.notes.add("events off the grid")
-            self._compare_keras(off_grid, self._compare_files("off-grid events", off_grid), independent_only=True)
-        broken = {name: _with_non_finite(x, self.script["EVENTS_SEED"]) for name, x in events.items()}
-        self._compare_files("non-finite events", broken)
+            self._compare_keras(off_grid, found["off-grid events"], independent_only=True)
         self.result.notes.add("NaN and infinities")
 
-    def _compare_files(self, what: str, events: Tensors) -> Tensors:
-        """Every implementation of the file on every tensor; returns stock onnxruntime's."""
+    def _compare_files(self, kinds: dict[str, Tensors]) -> dict[str, Tensors]:
+        """Every implementation of the file on every tensor, all events in one batch; returns stock onnxruntime's."""
+        first = next(iter(kinds.values()))
+        events = {name: np.concatenate([batch[name] for batch in kinds.values()]) for name in first}
+        count = len(next(iter(events.values())))
+        rows, start = {}, 0
+        for what, batch in kinds.items():
+            rows[what] = slice(start, start + len(next(iter(batch.values()))))
+            start = rows[what].stop
         stock = run_tensors(self.proto, events, self.tensors, kernels=Kernels.FUNCTION)
-        kept = _comparable(self.proto, events, stock)
+        kept = comparable(self.proto, events, stock)
+
+        def of_kind(what: str, name: str, values: Array) -> Array:
+            return values[rows[what]] if len(values) == count else values  # shapes of float layers have no batch
 
         def agree(who: str, found: Tensors) -> None:
-            def compared(name: str, values: Array) -> Array:
-                return values[kept[name]] if len(kept[name]) == len(values) else values
-
             for name, values in found.items():
-                wanted = {name: compared(name, stock[name])}
-                self._agree(f"{who}, {what}", wanted, {name: compared(name, np.asarray(values))})
+                whole = np.asarray(values)
+                for what in kinds:
+                    wanted, got = of_kind(what, name, stock[name]), of_kind(what, name, whole)
+                    if len(whole) == count:
+                        wanted, got = wanted[kept[name][rows[what]]], got[kept[name][rows[what]]]
+                    self._agree(f"{who}, {what}", {name: wanted}, {name: got})
 
         agree("NumPy", run_reference(self.proto, events, self.tensors))
         agree("qonnx", run_qonnx(self.proto, events, self.tensors))
-        ways = [Kernels.FUNCTION, *([Kernels.NATIVE] if has_native() else [])]
         if has_native():
             agree("native", run_tensors(self.proto, events, self.tensors, kernels=Kernels.NATIVE))
             self.result.notes.add("native kernels")
-        if what == "events":  # asked for nothing but its outputs, a session fuses nodes
-            for kernels in ways:
-                found = run_tensors(self.proto, events, kernels=kernels)
-                self._agree(f"{kernels.value} kernels, outputs only", stock, found)
-        return stock
+        return {what: {name: of_kind(what, name, values) for name, values in stock.items()} for what in kinds}
+
+    def _compare_outputs(self, events: Tensors, stock: Tensors) -> None:
+        """Asked for nothing but its outputs, a session fuses nodes."""
+        for kernels in (Kernels.FUNCTION, *([Kernels.NATIVE] if has_native() else [])):
+            found = run_tensors(self.proto, events, kernels=kernels)
+            self._agree(f"{kernels.value} kernels, outputs only", stock, found)
 
     def _compare_keras(self, events: Tensors, stock: Tensors, independent_only: bool = False) -> None:
         from sparse_qonnx.export.freeze import reference_outputs
@@ -326,89 +341,3 @@ class _Case:
             problem = difference(wanted, np.asarray(found), tolerance)
             if problem:
                 raise MismatchError(f"tensor {name!r}: stock onnxruntime and {who} differ: {problem}")
-
-
-def difference(wanted: Array, found: Array, tolerance: float) -> str:
-    """What differs; empty where nothing does. NaN equals NaN; float64 beside float32 is compared as float32."""
-    if wanted.shape != found.shape:
-        return f"shapes {wanted.shape} and {found.shape}"
-    kind = np.float32 if np.float32 in (wanted.dtype, found.dtype) else np.float64
-    a, b = wanted.astype(kind).astype(np.float64), found.astype(kind).astype(np.float64)
-    wrong = ~((a == b) | (np.isnan(a) & np.isnan(b)))
-    if tolerance:
-        wrong &= ~(np.abs(a - b) <= tolerance * max(1.0, float(np.nanmax(np.abs(a), initial=0.0))))
-    if not wrong.any():
-        return ""
-    place = tuple(int(n) for n in np.argwhere(wrong)[0])
-    return f"{np.count_nonzero(wrong)} of {wrong.size} values, first at {place}: {a[place]!r} and {b[place]!r}"
-
-
-def occurred(proto: ModelProto, values: Tensors) -> set[str]:
-    """What happens to pixels in these events, for the statistics."""
-    found: set[str] = set()
-    for node in proto.graph.node:
-        if node.op_type == "InputReduce":
-            settings = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-            image = values[node.input[0]]
-            above = (image[..., 0] > settings["threshold"]).sum(axis=(1, 2))
-            counts = {"empty": 0, "one pixel": 1, "exactly the budget": settings["n_max_pixels"]}
-            found |= {f"events: {what}" for what, count in counts.items() if (above == count).any()}
-            found |= {"events: over budget"} if (above > settings["n_max_pixels"]).any() else set()
-            found |= (
-                {"events: values equal to the threshold"}
-                if (image[..., 0] == np.float32(settings["threshold"])).any()
-                else set()
-            )
-        elif node.op_type == "SparseConv":
-            dead = values[node.input[1]].any(axis=-1) & ~values[node.input[0]].any(axis=-1)
-            found |= {"kept pixels whose features died"} if dead.any() else set()
-            found |= {"dead pixels revived"} if (dead & values[node.output[0]].any(axis=-1)).any() else set()
-    return found
-
-
-def has_native() -> bool:
-    """Whether the native kernels were built."""
-    from sparse_qonnx._paths import find_library
-
-    return find_library() is not None
-
-
-def _data_tensors(proto: ModelProto) -> Iterator[str]:
-    """Numeric tensors that depend on an input, in the order of the graph."""
-    values = all_values(proto)
-    numeric = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64)
-    live = _reached(proto, {value.name for value in proto.graph.input})
-    for node in proto.graph.node:
-        names = live.intersection(node.output) & set(values)
-        yield from sorted(n for n in names if values[n].type.tensor_type.elem_type in numeric)
-
-
-def _comparable(proto: ModelProto, events: Tensors, values: Tensors) -> dict[str, Array]:
-    """By tensor, which events are compared: all but those with non-finite inputs of an operator of `LOSE_NAN`."""
-    everything = np.ones(len(next(iter(events.values()))), dtype=bool)
-    kept: dict[str, Array] = {}
-    for node in proto.graph.node:
-        of_node = everything
-        for name in node.input:
-            of_node = of_node & kept.get(name, True)
-            if node.op_type in LOSE_NAN and name in values:
-                of_node = of_node & np.isfinite(values[name]).reshape(len(everything), -1).all(axis=1)
-        kept.update(dict.fromkeys(node.output, of_node))
-    return kept
-
-
-def _reached(proto: ModelProto, names: set[str]) -> set[str]:
-    found = set(names)
-    for node in proto.graph.node:
-        if found.intersection(node.input):
-            found.update(node.output)
-    return found
-
-
-def _with_non_finite(x: Array, seed: int) -> Array:
-    """One value in eight is NaN or infinite; one in fifty in every third event, none in the last two of the batch."""
-    rng = np.random.default_rng(seed)
-    bad = rng.choice([np.nan, np.inf, -np.inf], x.shape)
-    share = np.full((len(x), *(1,) * (x.ndim - 1)), 0.125)
-    share[::3], share[-2:] = 0.02, 0
-    return np.where(rng.random(x.shape) < share, bad, x).astype(np.float32)

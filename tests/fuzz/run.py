@@ -157,7 +157,7 @@ def _blocks(options: argparse.Namespace) -> list[tuple[int, int, int, int]]:
 
 def run(options: argparse.Namespace, console: Console) -> tuple[Tally, float]:
     """All blocks, with a progress bar on a terminal."""
-    blocks, total, start = _blocks(options), Tally(), time.monotonic()
+    blocks, total, seconds, start = _blocks(options), Tally(), 0.0, time.monotonic()
     columns = (TextColumn("fuzz"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with (
         Progress(*columns, console=console) as progress,
@@ -169,9 +169,18 @@ def run(options: argparse.Namespace, console: Console) -> tuple[Tally, float]:
                 _keep(options.failures, failure, progress.console)
             total.add(tally)
             progress.update(task, completed=total.cases)
+            seconds = time.monotonic() - start
+            _write_record(options, total, seconds)  # after each block, so that an interrupted run is one as well
             if not console.is_terminal and done % 5 == 0:
-                console.print(f"{total.cases} cases, {len(total.failures)} failures")
-    return total, time.monotonic() - start
+                console.print(f"{total.cases} cases, {len(total.failures)} failures, {seconds:.0f} s")
+    return total, seconds
+
+
+def _write_record(options: argparse.Namespace, total: Tally, seconds: float) -> None:
+    options.record.parent.mkdir(parents=True, exist_ok=True)
+    aside = options.record.with_suffix(".part")
+    aside.write_text(json.dumps(record(options, total, seconds), indent=2) + "\n")
+    aside.replace(options.record)
 
 
 def _keep(folder: Path, failure: Failure, console: Console) -> None:
@@ -229,8 +238,6 @@ def main() -> int:
     console = Console(soft_wrap=True)
     total, seconds = run(options, console)
     show(console, total, seconds)
-    options.record.parent.mkdir(parents=True, exist_ok=True)
-    options.record.write_text(json.dumps(record(options, total, seconds), indent=2) + "\n")
     return 1 if total.failures else 0
 
 
