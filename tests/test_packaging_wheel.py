@@ -48,6 +48,7 @@ def test_wheel_holds_both_backends(wheel: zipfile.ZipFile) -> None:
     assert "sparse_qonnx/_native/libsparse_qonnx_ops.so" in names
     assert any(name.startswith("sparse_qonnx/_hls_backend/kernels/") for name in names)
     assert "sparse_qonnx/py.typed" in names
+    assert "sparse_qonnx/templates/report.html.j2" in names
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
 

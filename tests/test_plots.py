@@ -16,6 +16,7 @@ import sparse_qonnx as sq
 from sparse_qonnx.errors import InputDataError, ToolError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.layers import LayeredGraph, ranks
+from sparse_qonnx.plots import figure
 from sparse_qonnx.plots.event import stages
 from sparse_qonnx.plots.figure import to_svg
 from sparse_qonnx.plots.precision import widths
@@ -51,11 +52,11 @@ def test_widths(small_model: Path) -> None:
 
 def test_plot_event_draws_what_the_model_computes(small_model: Path, small_events: np.ndarray) -> None:
     event = small_events[3]
-    figure = sq.plot_event(small_model, event, columns=2)
+    picture = sq.plot_event(small_model, event, columns=2)
     wanted = run_tensors(small_model, {"image": event[None]}, ["conv", "reduce.coords", "pool", "softmax"])
-    titles = [axes.get_title(loc="left").split(" ")[0] for axes in figure.axes if axes.get_title(loc="left")]
+    titles = [axes.get_title(loc="left").split(" ")[0] for axes in picture.axes if axes.get_title(loc="left")]
     assert titles == ["image", "conv", "pool", "softmax"]
-    image, conv, _, output = figure.axes
+    image, conv, _, output = picture.axes
     kept = wanted["reduce.coords"][0]
     assert len(image.patches) == kept.any(axis=1).sum()
     drawn = np.asarray(conv.images[0].get_array())
@@ -78,6 +79,7 @@ def test_refusals(small_model: Path, small_events: np.ndarray, monkeypatch: pyte
         sq.plot_event(small_model, small_events[:2])
     with pytest.raises(InputDataError, match="has shape"):
         sq.plot_event(small_model, small_events[0][:4])
+    monkeypatch.setattr(figure, "_figure_class", figure._figure_class.__wrapped__)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ToolError, match=r"sparse-qonnx\[plot\]"):
         sq.plot_precision(small_model)
@@ -109,8 +111,8 @@ def renamed(model: onnx.ModelProto, old: str, new: str) -> onnx.ModelProto:
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "$x_{1$ $\\frac", "&amp;\u202e"])
 def test_hostile_names_are_text(small_model: Path, small_events: np.ndarray, name: str) -> None:
     model = renamed(read_model(small_model), "conv", name)
-    for figure in (sq.plot_event(model, small_events[3]), sq.plot_precision(model)):
-        root = ElementTree.fromstring(to_svg(figure))
+    for picture in (sq.plot_event(model, small_events[3]), sq.plot_precision(model)):
+        root = ElementTree.fromstring(picture._repr_html_())
         assert not [element for element in root.iter() if element.tag.lower().endswith("script")]
         assert any(name in (element.text or "") for element in root.iter())
 

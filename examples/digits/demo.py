@@ -17,7 +17,6 @@ from pathlib import Path
 import data
 import numpy as np
 import onnxruntime as ort
-import picture
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -113,7 +112,7 @@ def main() -> int:
     results.add_row("C-simulation", *accuracy(lambda: project.predict(x), y), f"{firmware.name}/", size(firmware))
     console.print(results)
 
-    picture.draw(onnx_file, x[0], int(y[0]), png)
+    sq.plot_event(onnx_file, x[0], title=f"true digit: {int(y[0])}").savefig(png, dpi=130)
     console.print(f"One event on its way through the layers: {png}")
     return 0 if report.ok else 1
 

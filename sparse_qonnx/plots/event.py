@@ -98,7 +98,7 @@ def plot_event(
     for name in outputs:
         _draw_output(next(axes), name, values[name])
     if title:
-        figure.suptitle(title, parse_math=False)
+        figure.suptitle(title, fontsize=11, parse_math=False)
     return figure
 
 

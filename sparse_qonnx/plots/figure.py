@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sparse_qonnx.errors import ToolError
@@ -18,17 +19,27 @@ SERIES = ("#3b7dd8", "#e4572e", "#3a9d5d", "#b07aa1", "#d9a300")
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches, tied to no window.
+    """An empty figure, in inches, tied to no window; notebooks show it in the colours of their page.
 
     Raises:
         ToolError: if matplotlib is not installed.
     """
+    return _figure_class()(figsize=(width, height), layout="constrained")
+
+
+@cache
+def _figure_class() -> type[Figure]:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         fix = "pip install 'sparse-qonnx[plot]'"
         raise ToolError("plots", "need the package matplotlib, which is not installed", fix=fix) from error
-    return Figure(figsize=(width, height), layout="constrained")
+
+    class ShownFigure(Figure):
+        def _repr_html_(self) -> str:
+            return to_svg(self)
+
+    return ShownFigure
 
 
 def label(axes: Axes, title: str = "", below: str = "") -> None:
