@@ -88,7 +88,9 @@ def test_to_hls(tmp_path: Path, small_model: Path, events: Path, capsys: pytest.
     config.write_text("head: skip\n")
     arguments = [str(small_model), "-o", str(tmp_path / "firmware"), "--backend", "Vivado", "--config", str(config)]
     assert cli.main_hls([*arguments, "--csim", str(events)]) == 0
-    assert "No mismatch" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "input image: ap_ufixed<6,1>" in out
+    assert "No mismatch" in out
     assert (tmp_path / "firmware" / "build_prj.tcl").exists()
 
 

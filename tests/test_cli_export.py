@@ -39,11 +39,14 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "trained.weights.h5"
 
 
-def test_weights_with_a_builder(weights: Path, tmp_path: Path) -> None:
+def test_weights_with_a_builder(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "m.onnx"
     arguments = ["export", "--builder", "my_network:build", "--weights", str(weights), "-o", str(out)]
     assert cli.main([*arguments, "--input-precision", "image=ap_ufixed<9,2>"]) == cli.OK
     assert read_metadata(read_model(out))["sparse_qonnx.input_precision.image"] == "ap_ufixed<9,2>"
+    assert capsys.readouterr().out.endswith("input image: ap_ufixed<9,2>\n")
+    assert cli.main(arguments) == cli.OK
+    assert ">, from its quantizers; --input-precision says another\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def main() -> int:
         project.compile()
 
     x, y = x_test[: arguments.events], y_test[: arguments.events]
+    np.save(folder / "x.npy", x)
     with step(f"Compare every tensor of {len(x)} events, value for value"):
         report = sq.verify(keras_model, onnx_file, project, x)
         console.print(report.table)

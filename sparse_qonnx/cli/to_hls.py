@@ -29,6 +29,8 @@ def _to_hls(args: argparse.Namespace) -> int:
         project = to_hls(args.model, args.output, config=config, force=args.force, **target)
     chosen = project.config
     say(f"wrote {args.output}: {chosen.backend} project for {chosen.part}, {chosen.clock_period:g} ns")
+    for tensor in project.graph.inputs:
+        say(f"input {tensor.name}: {tensor.cpp_type}")
     if args.census:
         with working("counting operations"):
             census = project.census()

@@ -40,9 +40,11 @@ def run(args: argparse.Namespace) -> int:
         model = export(source, args.output, precision, builder=args.builder, safe_mode=not args.trust)
     say(f"wrote {args.output}: {len(model.graph.node)} nodes, {Path(args.output).stat().st_size:,} bytes")
     types = input_types(model)
+    given = precision if isinstance(precision, dict) else dict.fromkeys(types, precision)
     for value in model.graph.input:
-        stated = types.get(value.name)
-        say(f"input {value.name}: {stated or 'no fixed-point type; firmware needs one: give --input-precision'}")
+        told = str(types.get(value.name, "no fixed-point type; firmware needs one: give --input-precision"))
+        derived = value.name in types and not given.get(value.name)
+        say(f"input {value.name}: {told}{', from its quantizers; --input-precision says another' if derived else ''}")
     return OK
 
 
