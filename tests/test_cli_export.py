@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sparse_qonnx import cli
+from sparse_qonnx.cli import terminal
 from sparse_qonnx.files import read_model
 from sparse_qonnx.graph import read_metadata
 
@@ -42,10 +43,10 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_weights_with_a_builder(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "m.onnx"
     arguments = ["export", "--builder", "my_network:build", "--weights", str(weights), "-o", str(out)]
-    assert cli.main([*arguments, "--input-precision", "image=ap_ufixed<9,2>"]) == cli.OK
+    assert cli.main([*arguments, "--input-precision", "image=ap_ufixed<9,2>"]) == terminal.OK
     assert read_metadata(read_model(out))["sparse_qonnx.input_precision.image"] == "ap_ufixed<9,2>"
     assert capsys.readouterr().out.endswith("input image: ap_ufixed<9,2>\n")
-    assert cli.main(arguments) == cli.OK
+    assert cli.main(arguments) == terminal.OK
     assert ">, from its quantizers; --input-precision says another\n" in capsys.readouterr().out
 
 
@@ -63,7 +64,7 @@ def test_weights_with_a_builder(weights: Path, tmp_path: Path, capsys: pytest.Ca
 def test_what_does_not_go_together(
     weights: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["export", *arguments, "-o", "m.onnx"]) == cli.ERROR
+    assert cli.main(["export", *arguments, "-o", "m.onnx"]) == terminal.ERROR
     error = capsys.readouterr().err
     assert message in error
     assert "Allowed:" in error or "Fix:" in error
