@@ -42,7 +42,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"interface": "axis"}, "interface is 'axis' and io_type is 'io_parallel'.*ap_vld with.*io_type: io_stream"),
     ({"interface": "m_axi"}, "interface is 'm_axi'.*ap_vld or axis"),
     ({"io_type": "io_serial"}, "io_type is 'io_serial'.*io_parallel or io_stream"),
-    ({"weights": "bram"}, "weights is 'bram', not implemented yet.*code"),
     ({"weights": "rom"}, "weights is 'rom'.*code or bram"),
     ({"target_interval": 0}, "target_interval is 0.*1 to 1000000"),
     ({"target_interval": 84.0}, "target_interval"),
@@ -99,6 +98,38 @@ def test_widening_and_a_namespace_change_no_value(small_model: Path, small_event
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
+# ---- block RAM -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("backend", "directive"),
+    [
+        ("Vivado", "RESOURCE variable=dense_weights core=ROM_2P_BRAM"),
+        ("Vitis", "BIND_STORAGE variable=dense_weights type=rom_2p impl=bram"),
+        ("VitisUnified", "BIND_STORAGE variable=dense_weights type=rom_2p impl=bram"),
+    ],
+)
+def test_weights_in_block_ram(backend: str, directive: str, small_model: Path, tmp_path: Path) -> None:
+    """Everywhere, or of one layer, which then is a kernel that reads them word by word."""
+    config: dict[str, Any] = {"weights": "bram", "layers": {"dense": {"variant": "sparse"}}}
+    to_hls(small_model, tmp_path / "all", backend=backend, config=config)
+    text = (tmp_path / "all" / "firmware" / "sparse_cnn.cpp").read_text()
+    assert directive in text and "softmax_inverse" in text.split("#pragma HLS ")[-1]
+    config = {"layers": {"dense": {"variant": "matrix", "weights": "bram"}}}
+    project = to_hls(small_model, tmp_path / "one", backend=backend, config=config)
+    text = (tmp_path / "one" / "firmware" / "sparse_cnn.cpp").read_text()
+    assert directive in text and text.count("BIND_STORAGE") + text.count("RESOURCE") == 1
+    assert {row.layer: row.kernel for row in project.choices.table}["dense"] == "dense_reuse"
+    assert "bram" not in (to_hls(small_model, tmp_path / "none").folder / "firmware" / "sparse_cnn.cpp").read_text()
+
+
+def test_constants_that_are_logic_cannot_be_in_block_ram(small_model: Path, tmp_path: Path) -> None:
+    for layer, options in (("conv.linear", {}), ("dense", {"strategy": "latency"})):
+        config = {"layers": {layer: {**options, "weights": "bram"}}}
+        with pytest.raises(ConfigurationError, match=f"layer '{layer}'.*weights"):
+            to_hls(small_model, tmp_path / "firmware", config=config)
+
+
 # ---- YAML ------------------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +151,21 @@ def test_a_written_configuration_is_complete_and_reads_back(small_model: Path, t
     for layer, chosen in options.items():
         for key, value in chosen.items():
             to_hls(small_model, tmp_path / "b", config={"layers": {layer: {key: value}}}, force=True)
+
+
+def test_all_suggestions_together_are_the_design_that_is_chosen(small_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "hls.yml"
+    write_config(small_model, path)
+    text = path.read_text()
+    assert "## strategy, with another variant" in text and "# variant: sparse  #" in text
+    path.write_text(text.replace("\n    # ", "\n    "))
+    given = read_config(path)["layers"]
+    assert given["dense"]["variant"] == "sparse" and given["conv.linear"]["pixels_per_cycle"] >= 1
+    for name, config in (("chosen", None), ("given", {"layers": given})):
+        to_hls(small_model, tmp_path / name, config=config)
+    files = [p.relative_to(tmp_path / "chosen") for p in (tmp_path / "chosen" / "firmware").rglob("*.*")]
+    for file in files:
+        assert (tmp_path / "chosen" / file).read_bytes() == (tmp_path / "given" / file).read_bytes(), file
 
 
 def test_what_was_chosen_is_written(small_model: Path, tmp_path: Path) -> None:

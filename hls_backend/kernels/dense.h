@@ -55,6 +55,55 @@ void dense(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs], out_T result[
     }
 }
 
+// All at once through an adder graph: distributed arithmetic, without a multiplier. Values 0 .. n_inputs - 1 are the
+// inputs, and each adder gives the next one:
+//
+//   adders [n_adders, 5]   first operand, its left shift, second operand, its left shift, 1 for the difference
+//   outputs [n_outputs, 4] value, left shift, right shift (drops zeros only), sign: 0 for 0, 1, or 2 for the negative
+//
+// CONFIG_T adds n_adders, value_t (an ap_int that holds every value), product_t (the sums without the biases).
+template <class in_T, class out_T, typename CONFIG_T, class adder_T, class output_T, class bias_T>
+void dense_adders(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs],
+                  out_T result[CONFIG_T::n_rows * CONFIG_T::n_outputs], const adder_T adders[5 * CONFIG_T::n_adders],
+                  const output_T outputs[4 * CONFIG_T::n_outputs], const bias_T biases[CONFIG_T::n_outputs]) {
+    typedef typename CONFIG_T::product_t product_t;
+    typedef ap_int<number_traits<typename CONFIG_T::value_t>::width + 1> value_t;  // and its negative
+    static const unsigned n_inputs = CONFIG_T::n_inputs, n_outputs = CONFIG_T::n_outputs;
+#pragma HLS PIPELINE
+#pragma HLS ARRAY_PARTITION variable = data complete
+#pragma HLS ARRAY_PARTITION variable = result complete
+#pragma HLS ARRAY_PARTITION variable = adders complete
+#pragma HLS ARRAY_PARTITION variable = outputs complete
+#pragma HLS ARRAY_PARTITION variable = biases complete
+    for (unsigned row = 0; row < CONFIG_T::n_rows; row++) {
+#pragma HLS UNROLL
+        value_t values[n_inputs + CONFIG_T::n_adders];
+#pragma HLS ARRAY_PARTITION variable = values complete
+        for (unsigned i = 0; i < n_inputs; i++) {
+#pragma HLS UNROLL
+            values[i] = to_raw(data[row * n_inputs + i]);
+        }
+        for (unsigned n = 0; n < CONFIG_T::n_adders; n++) {
+#pragma HLS UNROLL
+            const value_t first = values[unsigned(adders[5 * n])] << unsigned(adders[5 * n + 1]);
+            const value_t second = values[unsigned(adders[5 * n + 2])] << unsigned(adders[5 * n + 3]);
+            if (unsigned(adders[5 * n + 4]) != 0) {  // a constant
+                values[n_inputs + n] = first - second;
+            } else {
+                values[n_inputs + n] = first + second;
+            }
+        }
+        for (unsigned o = 0; o < n_outputs; o++) {
+#pragma HLS UNROLL
+            const value_t moved = values[unsigned(outputs[4 * o])] << unsigned(outputs[4 * o + 1]);
+            value_t sum = moved >> unsigned(outputs[4 * o + 2]);
+            if (unsigned(outputs[4 * o + 3]) == 0) sum = 0;
+            if (unsigned(outputs[4 * o + 3]) == 2) sum = -sum;
+            result[row * n_outputs + o] = out_T(from_raw<product_t>(sum) + biases[o]);
+        }
+    }
+}
+
 // Some inputs per cycle, each with its row of weights from a ROM: reuse_factor cycles for a row of data, and
 // ceil(n_inputs / reuse_factor) * n_outputs multipliers.
 // CONFIG_T adds inputs_per_cycle = ceil(n_inputs / reuse_factor).

@@ -17,6 +17,7 @@ from sparse_qonnx.hls.absorb import can_read_pixels, relu_into_quantizer, scatte
 from sparse_qonnx.hls.config import HlsConfig, LayerConfig
 from sparse_qonnx.hls.factors import Design, designs
 from sparse_qonnx.hls.schedule import Schedule, Stage, critical_path, schedule, stage
+from sparse_qonnx.hls.storage import store
 from sparse_qonnx.hls.streaming import words_of_chunks
 from sparse_qonnx.hls.typed import Layer, TypedGraph
 
@@ -32,6 +33,7 @@ class Choice:
     Attributes:
         layer: name of the node.
         kernel: function template.
+        variant: its name in the configuration; empty where the kernel has one only.
         factors: options that give this design.
         interval, latency: cycles, by the schedule.
         multipliers: of two variables.
@@ -40,6 +42,7 @@ class Choice:
 
     layer: str
     kernel: str
+    variant: str
     factors: Mapping[str, int]
     interval: int
     latency: int
@@ -92,7 +95,7 @@ def balance(graph: TypedGraph, config: HlsConfig) -> Choices:
     budget = config.latency_budget or int(PATIENCE * _fastest(graph, options))
     if not is_published:
         _hurry(graph, options, picked, why, budget, target, is_asked=config.latency_budget is not None)
-    done = _built(graph, picked)
+    done = store(_built(graph, picked), config)
     multipliers = sum(design.multipliers for design in picked)
     if config.multiplier_budget is not None and multipliers > config.multiplier_budget:
         problem = f"multiplier_budget is {config.multiplier_budget}, but the design needs {multipliers}"
@@ -103,8 +106,8 @@ def balance(graph: TypedGraph, config: HlsConfig) -> Choices:
     for layer, design, found, reason, own in zip(done.layers, picked, options, why, times.stages, strict=True):
         if len(found) > 1 or config.layer(layer.node).given:
             text = "as configured" if len(found) == 1 else reason
-            name = layer.call.function_name
-            rows.append(Choice(layer.node, name, design.factors, own.interval, own.latency, design.multipliers, text))
+            how = (layer.call.function_name, design.variant, design.factors)
+            rows.append(Choice(layer.node, *how, own.interval, own.latency, design.multipliers, text))
     return Choices(done, tuple(rows), times)
 
 

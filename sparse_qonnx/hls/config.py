@@ -24,6 +24,7 @@ class LayerConfig:
     strategy: str | None = None
     precision: str | None = None
     implementation: str | None = None
+    weights: str | None = None
 
     @property
     def given(self) -> dict[str, Any]:
@@ -125,8 +126,6 @@ def _check(where: str, given: Mapping[str, Any], known: Mapping[str, Option], ot
         if not option.check(value):
             fix = "" if option.default is None else f"leave it out for {option.default!r}"
             raise ConfigurationError(where, f"{key} is {value!r}", allowed=option.allowed, fix=fix)
-        if isinstance(value, str) and value in option.missing:
-            raise ConfigurationError(where, f"{key} is {value!r}, not implemented yet", fix=option.missing[value])
 
 
 def guess(given: object, known: Iterable[str]) -> str:

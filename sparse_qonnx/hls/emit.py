@@ -99,6 +99,7 @@ def top_source(graph: TypedGraph, packs_words: bool = False) -> str:
             if tensor.identifier not in interface:
                 body.append(f"{INDENT}{tensor.type_name} {tensor.identifier}[{tensor.size}];")
                 body.append(f"#pragma HLS ARRAY_PARTITION variable={tensor.identifier} complete dim=0")
+        body += [f"#pragma HLS {table.storage}" for table in layer.tables if table.storage]
         body += call_lines(layer)
         if layer.trace_only:
             body.append("#endif")

@@ -37,6 +37,21 @@ class Design:
     bits: float = 0
 
 
+STRATEGIES = {"dense": "latency", "dense_reuse": "resource", "dense_adders": "distributed_arithmetic"}
+"""How a dense layer multiplies, by kernel."""
+
+STORAGE = {"weights": ("code", "bram")}
+
+ROMS: Mapping[str, tuple[str, ...]] = {
+    "dense_reuse": ("weights",),
+    "sparse_dense": ("weights",),
+    "gather": ("values",),
+    "sigmoid": ("values",),
+    "softmax": ("exp_coarse", "exp_fine", "inverse"),
+}
+"""Tables of which a kernel reads some words a cycle, and which can therefore be in block RAM."""
+
+
 def supported(layer: Layer) -> Mapping[str, Sequence[object]]:
     """Values of each option that the layer's kernel implements."""
     c = _Numbers(layer.call)
@@ -58,16 +73,16 @@ def supported(layer: Layer) -> Mapping[str, Sequence[object]]:
         case "sparse_pool":
             return {"pixels_per_cycle": range(1, c.n_slots + 1)}
         case "dense":
-            choices = {"reuse_factor": range(1, c.n_inputs + 1), "strategy": ("latency", "resource")}
+            choices = {"reuse_factor": range(1, c.n_inputs + 1), "strategy": tuple(STRATEGIES.values()), **STORAGE}
             return {"variant": ("matrix", "sparse"), "pixels_per_cycle": range(1, c.n_inputs + 1), **choices}
         case "sparse_dense":
-            return {"variant": ("matrix", "sparse"), "pixels_per_cycle": range(1, c.n_slots + 1)}
+            return {"variant": ("matrix", "sparse"), "pixels_per_cycle": range(1, c.n_slots + 1), **STORAGE}
         case "conv":
             return {"pixels_per_cycle": range(1, c.out_0 * c.out_1 * c.out_2 + 1)}
         case "gather":
-            return {"pixels_per_cycle": range(1, c.n_pixels + 1)}
+            return {"pixels_per_cycle": range(1, c.n_pixels + 1), **STORAGE}
         case "softmax" | "sigmoid":
-            return {"implementation": ("table", "skip")}
+            return {"implementation": ("table", "skip"), **STORAGE}
     return {}
 
 
@@ -89,15 +104,15 @@ def designs(layer: Layer, asked: LayerConfig) -> list[Design]:
 
 
 def _has(design: Design, asked: LayerConfig) -> bool:
-    wanted = {k: v for k, v in asked.given.items() if k not in ("precision", "implementation", "strategy")}
+    apart = ("precision", "implementation", "strategy", "weights")
+    wanted = {k: v for k, v in asked.given.items() if k not in apart}
     given: dict[str, object] = {"variant": design.variant, **design.factors}
-    if asked.strategy is not None and ("reuse_factor" not in given or asked.strategy != _strategy(design)):
+    function = design.call.function_name
+    if asked.strategy is not None and STRATEGIES.get(function) != asked.strategy:
+        return False
+    if asked.weights == "bram" and not ROMS.get(function):
         return False
     return all(given.get(key) == value for key, value in wanted.items())
-
-
-def _strategy(design: Design) -> str:
-    return "latency" if design.call.function_name == "dense" else "resource"
 
 
 def divisors(n: int) -> tuple[int, ...]:
@@ -216,6 +231,9 @@ def _sparse_dense(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
 
 
 def _dense(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
+    if layer.call.function_name == "dense_adders":
+        yield Design("matrix", {"reuse_factor": 1}, layer.call)
+        return
     call, c, table = layer.call, _Numbers(layer.call), layer.call.table("weights")
     x, w = layer.inputs[0].type.width, table.type.width
     constant_bits = sum((abs(int(m)) // (int(m) & -int(m))).bit_length() for m in table.values.flat if m)

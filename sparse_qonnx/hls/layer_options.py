@@ -13,6 +13,8 @@ from sparse_qonnx.hls.options import LAYER_OPTIONS
 from sparse_qonnx.hls.typed import Layer, TypedGraph
 
 Allowed = Sequence[object]
+MANY = 12
+"""More values than these are not listed one by one."""
 
 
 def check_layers(config: HlsConfig, graph: TypedGraph) -> None:
@@ -47,7 +49,10 @@ def _check(where: str, key: str, value: object, layer: Layer, possible: Mapping[
 
 def listed(values: Allowed) -> str:
     """Allowed values, for people."""
-    return f"{values[0]} to {values[-1]}" if isinstance(values, range) else ", ".join(map(str, values))
+    if isinstance(values, range):
+        return f"{values[0]} to {values[-1]}"
+    shown = values if len(values) <= MANY else [*values[: MANY // 2], "...", *values[-MANY // 4 :]]
+    return ", ".join(map(str, shown))
 
 
 def widened(name: str, wanted: str, grid: Grid) -> FixedPointType:

@@ -12,6 +12,7 @@ from sparse_qonnx.errors import PrecisionError, UnsupportedNodeError
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.grid import Array, Grid, NodeContext
+from sparse_qonnx.hls.adder_graph import ADDERS, distributed
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.dataflow import single_readers
 from sparse_qonnx.hls.fuse import PASSES
@@ -67,6 +68,7 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
     steps = _live(steps, outputs)
     for apply in PASSES:
         steps = apply(steps, outputs, graph.fused)
+    steps = [_by_adders(step, proof, config) for step in steps]
     _name(model, steps, outputs, proof, graph, config)
     if config.io_type == "io_stream":
         stream_ports(graph)
@@ -163,6 +165,16 @@ def _live(steps: list[Step], outputs: Iterable[str]) -> list[Step]:
             needed |= set(step.inputs)
             kept.append(step)
     return kept[::-1]
+
+
+def _by_adders(step: Step, proof: Proof, config: HlsConfig) -> Step:
+    """A dense layer as an adder graph, where somebody wants it."""
+    call = step.call
+    if config.layer(step.node).strategy != ADDERS or not isinstance(call, HlsCall) or call.function_name != "dense":
+        return step
+    source = proof.grids[step.inputs[0]]
+    assert source is not None
+    return replace(step, call=distributed(f"HLS configuration, layer {step.node!r}", call, source))
 
 
 # ---- names and types ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sparse_qonnx.hls.identifiers import identifier
 
@@ -23,14 +23,12 @@ class Option:
         check: whether a value is possible at all.
         allowed: the same, for people.
         help: one sentence, for the written configuration.
-        missing: values that are known and not implemented yet, with what to do instead.
     """
 
     default: object
     check: Check
     allowed: str
     help: str
-    missing: Mapping[object, str] = field(default_factory=dict)
 
 
 def _one_of(*values: str) -> tuple[Check, str]:
@@ -101,8 +99,7 @@ OPTIONS: dict[str, Option] = {
     "weights": Option(
         "code",
         *_one_of("code", "bram"),
-        "where constants are: part of the logic, or in block RAM",
-        missing={"bram": "use weights: code; tables that are read one entry per cycle become ROMs by themselves"},
+        "constants of which a kernel reads some words a cycle: as the tool likes it, or in block RAM",
     ),
     "target_interval": Option(
         None,
@@ -166,6 +163,12 @@ LAYER_OPTIONS: dict[str, Option] = {
     ),
     "implementation": Option(
         None, _or_none(_one_of("table", "skip")[0]), _one_of("table", "skip")[1], "of softmax or sigmoid; as `head`"
+    ),
+    "weights": Option(
+        None,
+        _or_none(_one_of("code", "bram")[0]),
+        _one_of("code", "bram")[1],
+        "where its constants are; with bram a kernel is taken that reads them word by word",
     ),
 }
 """Options of one layer; None leaves the choice to the generator."""

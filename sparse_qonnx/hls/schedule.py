@@ -202,6 +202,7 @@ _KERNELS: dict[str, Callable[[_Numbers], tuple[int, int]]] = {
     "sparse_dense": _sparse_dense,
     "dense": _dense,
     "dense_reuse": _dense_reuse,
+    "dense_adders": lambda c: (1, 1 + steps(c.depth, ADDITIONS_PER_CYCLE)),
     "conv": _conv,
     "reduce": lambda c: (1, _adders(c.n_terms)),
     "gather": lambda c: (steps(c.n_pixels, c.pixels_per_cycle), 2),

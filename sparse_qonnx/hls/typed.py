@@ -58,11 +58,12 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Table:
-    """A constant array with its names."""
+    """A constant array with its names; `storage` is the directive that says where it is, where somebody said so."""
 
     identifier: str
     type_name: str
     content: HlsTable
+    storage: str = ""
 
     @property
     def cpp_type(self) -> str:

@@ -11,9 +11,10 @@ from onnx import ModelProto
 
 from sparse_qonnx.errors import ConfigurationError
 from sparse_qonnx.files import read_model, write_bytes
+from sparse_qonnx.hls.balance import Choice, balance
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.emit import layer_title
-from sparse_qonnx.hls.factors import supported
+from sparse_qonnx.hls.factors import STRATEGIES, supported
 from sparse_qonnx.hls.layer_options import listed
 from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS
@@ -76,35 +77,45 @@ def write_config(
 def config_text(model: ModelProto, config: HlsConfig) -> str:
     """The file's content; reading it gives `config` again."""
     stated = state_input_precision(model, config.input_precision) if config.input_precision else model
-    graph = lower(stated, config)
+    lowered = lower(stated, config)
+    choices = balance(lowered, config)
+    alone = {layer.node: supported(layer) for layer in lowered.layers}
+    chosen = {choice.layer: choice for choice in choices.table}
     values = config.as_dict()
     lines = ["# Options of an HLS project: qonnx-to-hls MODEL.onnx -o FOLDER --config THIS.yml", ""]
     for key, option in OPTIONS.items():
         lines += [f"# {_sentence(option.help)}", f"# Allowed: {option.allowed}."]
-        lines += [f"# Not implemented yet: {missing}." for missing in option.missing]
         lines += [f"{key}: {_scalar(values[key])}", ""]
-    lines += ["# Options of single layers. What is commented out is chosen for you.", "layers:"]
-    for layer in graph.layers:
+    lines += ["# Options of single layers. What is commented out is what was chosen for you.", "layers:"]
+    for layer in choices.graph.layers:
         if layer.is_node:
-            lines += _layer(layer, values["layers"].get(layer.node, {}))
-    for name in graph.skipped:
-        lines += [f"{_INDENT}{_scalar(name)}:", *_options({"implementation": "skip"}, {})]
+            possible = {key: listed(v) for key, v in {**alone[layer.node], **supported(layer)}.items()}
+            lines += _layer(layer, possible, chosen.get(layer.node), values)
+    for name in choices.graph.skipped:
+        lines += [f"{_INDENT}{_scalar(name)}:", *_options({"implementation": "skip"}, {}, {})]
     return "\n".join(lines) + "\n"
 
 
-def _layer(layer: Layer, given: dict[str, Any]) -> list[str]:
-    possible = {key: (str(values[0]), listed(values)) for key, values in supported(layer).items()}
+def _layer(layer: Layer, possible: dict[str, str], choice: Choice | None, values: dict[str, Any]) -> list[str]:
+    """The options of a layer: those that were given, the choices, and others that do not go with the variant."""
+    given = values["layers"].get(layer.node, {})
+    chosen = {"implementation": values["head"], "weights": values["weights"]}
+    if choice is not None:
+        chosen |= {"variant": choice.variant, "strategy": STRATEGIES.get(choice.kernel)} | dict(choice.factors)
     exact = [t for t in layer.outputs if not t.is_coordinates and not t.tolerance]
     if exact:
-        possible["precision"] = (str(exact[0].type), LAYER_OPTIONS["precision"].allowed)
-    free = {key: shown for key, shown in possible.items() if key not in given}
-    return [f"{_INDENT}# {layer_title(layer)}", f"{_INDENT}{_scalar(layer.node)}:", *_options(given, free)]
+        possible = possible | {"precision": LAYER_OPTIONS["precision"].allowed}
+        chosen["precision"] = str(exact[0].type)
+    free = {key: chosen.get(key) for key in possible if key not in given}
+    return [f"{_INDENT}# {layer_title(layer)}", f"{_INDENT}{_scalar(layer.node)}:", *_options(given, free, possible)]
 
 
-def _options(given: dict[str, Any], free: dict[str, tuple[str, str]]) -> list[str]:
+def _options(given: dict[str, Any], free: dict[str, Any], allowed: dict[str, str]) -> list[str]:
     lines = [f"{_INDENT * 2}{key}: {_scalar(value)}" for key, value in given.items()]
-    for key, (value, allowed) in free.items():
-        lines.append(f"{_INDENT * 2}# {key}: {value}  # {LAYER_OPTIONS[key].help}: {allowed}")
+    for key, value in free.items():
+        what = f"{LAYER_OPTIONS[key].help}: {allowed[key]}"
+        other = f"{_INDENT * 2}## {key}, with another variant or strategy: {what}"
+        lines.append(f"{_INDENT * 2}# {key}: {value}  # {what}" if value else other)
     return lines
 
 
