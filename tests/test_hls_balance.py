@@ -108,7 +108,6 @@ REFUSED = [
     ({"layers": {"conv1": {"filters_per_cycle": 3}}}, "filters_per_cycle is 3.*1, 2, 4"),
     ({"layers": {"conv1": {"variant": "serial"}}}, "variant is 'serial'.*pairs, gather"),
     ({"layers": {"conv1": {"variant": "gather", "inputs_per_cycle": 2}}}, "do not go together"),
-    ({"layers": {"dense": {"strategy": "distributed_arithmetic"}}}, "strategy is 'distributed_arithmetic'.*latency"),
     ({"layers": {"dense": {"variant": "sparse", "reuse_factor": 4}}}, "do not go together"),
     ({"layers": {"reduce": {"variant": "chunk", "pixels_per_cycle": 30}}}, "pixels_per_cycle is 30"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,9 +47,14 @@ def test_headers_alone(compiler: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize(
-    "config", [{}, {"namespace": "tiny", "head": "skip", "top": "net", "io_type": "io_stream"}], ids=["plain", "stream"]
+    "config",
+    [
+        {"layers": {"dense": {"strategy": "distributed_arithmetic"}}},
+        {"namespace": "tiny", "head": "skip", "top": "net", "io_type": "io_stream", "weights": "bram"},
+    ],
+    ids=["plain", "stream"],
 )
-def test_project(compiler: str, config: dict[str, str], small_model: Path, tmp_path: Path) -> None:
+def test_project(compiler: str, config: dict[str, Any], small_model: Path, tmp_path: Path) -> None:
     """Firmware, test bench and the bridge of C-simulation, as they are and with what only synthesis sees."""
     folder, top = tmp_path / "firmware", config.get("top", "sparse_cnn")
     to_hls(small_model, folder, config=config)
