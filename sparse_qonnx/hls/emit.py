@@ -40,23 +40,30 @@ def weights(table: Table, namespace: str = "") -> str:
     g++ takes minutes over thousands of `ap_fixed` constants and no time over as many doubles, so a large array is
     converted from doubles in C-simulation; synthesis sees constants.
     """
+    lines = ['#include "ap_fixed.h"', '#include "ap_int.h"']
+    if table.content.values.size > PLAIN_CONSTANTS:
+        lines.append('#include "../kernels/common/constants.h"')
+    includes = len(lines)
+    return guarded(
+        table.identifier, "\n".join(_enclosed(namespace, [*lines, "", *table_lines(table)], includes)) + "\n"
+    )
+
+
+def table_lines(table: Table) -> list[str]:
+    """A table's type and its array; a large one reads `kernels/common/constants.h`."""
     content, name, kind = table.content, table.identifier, table.type_name
     size = content.values.size
     rows = _wrapped([_decimal(int(m), content.frac) for m in content.values.flat])
     shape = " x ".join(str(n) for n in content.values.shape) or "1"
     constants = f"static const {kind} {name}[{size}] ="
-    body = ['#include "ap_fixed.h"', '#include "ap_int.h"', "", f"typedef {table.cpp_type} {kind};  // {shape}"]
+    lines = [f"typedef {table.cpp_type} {kind};  // {shape}"]
     if size <= PLAIN_CONSTANTS:
-        body += [f"{constants} {{", *rows, "};"]
-    else:
-        body[2:2] = ['#include "../kernels/common/constants.h"']
-        held = f"static const sparse_qonnx::constants<{kind}, {size}> {name}_held({name}_values);"
-        body += ["#ifdef __SYNTHESIS__", constants, "#else", f"static const double {name}_values[{size}] =", "#endif"]
-        body += [f"{INDENT}{{", *rows, f"{INDENT}}};"]
-        array = f"static const {kind} (&{name})[{size}] = {name}_held.values;"
-        body += ["#ifndef __SYNTHESIS__", held, array, "#endif"]
-    includes = sum(line.startswith("#include") for line in body)
-    return guarded(name, "\n".join(_enclosed(namespace, body, includes)) + "\n")
+        return [*lines, f"{constants} {{", *rows, "};"]
+    held = f"static const sparse_qonnx::constants<{kind}, {size}> {name}_held({name}_values);"
+    lines += ["#ifdef __SYNTHESIS__", constants, "#else", f"static const double {name}_values[{size}] =", "#endif"]
+    lines += [f"{INDENT}{{", *rows, f"{INDENT}}};"]
+    array = f"static const {kind} (&{name})[{size}] = {name}_held.values;"
+    return [*lines, "#ifndef __SYNTHESIS__", held, array, "#endif"]
 
 
 def parameters(graph: TypedGraph) -> str:
@@ -68,9 +75,13 @@ def parameters(graph: TypedGraph) -> str:
     includes = len(lines)
     for layer in graph.layers:
         lines += ["", f"// {layer_title(layer)}", f"struct {layer.config_name} {{"]
-        lines += [INDENT + _member(key, value) for key, value in layer.call.config.items()]
-        lines.append("};")
+        lines += [*config_lines(layer), "};"]
     return guarded("parameters", "\n".join(_enclosed(graph.namespace, lines, includes)) + "\n")
+
+
+def config_lines(layer: Layer) -> list[str]:
+    """The members of a layer's configuration struct."""
+    return [INDENT + _member(key, value) for key, value in layer.call.config.items()]
 
 
 def top_header(graph: TypedGraph) -> str:
