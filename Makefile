@@ -15,7 +15,7 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test lint format fuzz variants properties kill bench sanitize wheel supported docs sanitize-threads clean
+.PHONY: help install demo test hls4ml-test lint format fuzz variants properties kill bench sanitize wheel supported docs sanitize-threads clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -42,6 +42,11 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(PYTEST_FLAGS)
+
+# The bridge into hls4ml projects; hls4ml brings two small packages.
+hls4ml-test: $(STAMP)
+	$(BIN)/pip install --quiet 'hls4ml>=1.3'
+	$(BIN)/pytest tests/test_hls4ml_bridge.py $(PYTEST_FLAGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
