@@ -15,7 +15,7 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz variants properties kill bench sanitize wheel supported docs sanitize-threads clean
+.PHONY: help install demo test hls4ml-test lint format fuzz variants properties kill bench sanitize wheel supported docs sanitize-threads soak clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
