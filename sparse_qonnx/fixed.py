@@ -164,7 +164,7 @@ class FixedPointType:
     def quantize(self, x: Array) -> Array:
         """Put values on the grid: nearest, ties to even, saturating; NaN becomes 0. Computed in float64."""
         scale = 2.0**self.frac
-        steps = np.round(np.nan_to_num(np.asarray(x, dtype=np.float64), nan=0.0) * scale)
+        steps = np.round(np.nan_to_num(np.asarray(x, dtype=np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf) * scale)
         return (np.clip(steps, float(self.lowest), float(self.highest)) / scale).astype(np.asarray(x).dtype)
 
     def floor(self, value: float) -> Fraction:

@@ -20,6 +20,7 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 # Reproducible in CI; `make fuzz` draws new examples each time, and many more of them.
 settings.register_profile("default", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("mutation", max_examples=10, deadline=None, derandomize=True)
 settings.register_profile("fuzz", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

@@ -232,8 +232,7 @@ class FixedPointQuant(SparseOp):
             OverflowMode(node.attributes["overflow_mode"]),
         )
         at_pixels = len(node.constants) > 4 and node.constants[4] is None
-        if not at_pixels:
-            k, i, f = (_of_one_sample(p, rank) for p in (k, i, f))
+        k, i, f = (_as_map(p) if at_pixels else _of_one_sample(p, rank) for p in (k, i, f))
         out = _quantized_grid(source, (k, i, f), rounding, overflow, rank, at_pixels)
         out = out.occupied(None if source is None else source.occupancy)
         return NodeProof((out,), _bits_on_the_way(source, i, k, f, overflow, out))
@@ -271,10 +270,15 @@ class FixedPointQuant(SparseOp):
 
 def _at_pixels(values: Array, coords: Array) -> Array:
     """The map `[H, W, C]` at each slot, `[B, N, C]`; an axis of length 1 stands for all its positions."""
-    values = values.reshape((1,) * (3 - values.ndim) + values.shape)
+    values = _as_map(values)
     place = np.minimum(np.maximum(coords - 1, 0), np.array(values.shape[:2]) - 1)
     found: Array = values[place[..., 0], place[..., 1]]
     return found
+
+
+def _as_map(values: Array) -> Array:
+    """With three dimensions: those that are missing have length 1."""
+    return values.reshape((1,) * (3 - values.ndim) + values.shape)
 
 
 def _parameter(node: NodeContext, position: int) -> Array:

@@ -1,0 +1,312 @@
+"""What the operators prove, against every sum, pixel and cell there can be: nothing escapes, nothing is too wide."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sparse_qonnx.errors import InputDataError, PrecisionError
+from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode, quantize
+from sparse_qonnx.grid import (
+    Grid,
+    NodeContext,
+    NodeProof,
+    Occupancy,
+    add,
+    bits_of,
+    common_grid,
+    quantized_limits,
+    relu,
+    round_fraction,
+    union,
+)
+from sparse_qonnx.ops import operators
+from strategies import seeds
+
+Array = NDArray[Any]
+
+
+def integers(*values: int) -> Array:
+    return np.array(values, dtype=object)
+
+
+def prove(op: str, shapes: Any, grids: Any, constants: Any = None, **attributes: Any) -> NodeProof:
+    rule = operators()[op]
+    constants = constants or (None,) * len(grids)
+    return rule.prove(NodeContext("n", op, attributes, tuple(shapes), tuple(grids), tuple(constants)))
+
+
+def limits(proof: NodeProof) -> tuple[list[int], list[int]]:
+    (grid, *_) = proof.outputs
+    assert grid is not None
+    return grid.lo.reshape(-1).tolist(), grid.hi.reshape(-1).tolist()
+
+
+# ---- grids ----------------------------------------------------------------------------------------------------------
+
+A = Grid(integers(-3, 1), integers(5, 2), 2, 3)
+B = Grid(integers(-1, -1), integers(0, 9), 4, 2, True, Occupancy(2, 1))
+
+
+def test_grid_arithmetic() -> None:
+    a, b = common_grid(A, B)
+    assert (a.frac, b.frac, a.divisor, b.divisor) == (4, 4, 6, 6)
+    assert a.lo.tolist() == [-3 * 4 * 2, 8] and b.hi.tolist() == [0, 27] and (a.rounded, b.rounded) == (False, True)
+    both = union(A, B)
+    assert (both.lo.tolist(), both.hi.tolist(), both.frac, both.divisor) == ([-24, -3], [40, 27], 4, 6)
+    assert both.rounded and union(B, A).rounded and not union(A, A).rounded
+    total = add(A, B)
+    assert (total.lo.tolist(), total.hi.tolist(), total.rounded) == ([-27, 5], [40, 43], True)
+    whole = Grid(integers(1), integers(2), 0)
+    assert not add(whole, whole).rounded and add(whole, B).rounded and add(B, whole).rounded
+
+
+def test_grid_limits() -> None:
+    assert (A.with_zero().lo.tolist(), A.with_zero().hi.tolist()) == ([-3, 0], [5, 2])
+    assert (relu(A).lo.tolist(), relu(B).hi.tolist(), relu(B).occupancy) == ([0, 1], [0, 9], Occupancy(2, 1))
+    assert (A.envelope().lo.tolist(), A.envelope().hi.tolist(), A.envelope().divisor) == ([-3], [5], 3)
+    assert B.with_limits(B.lo, B.hi).rounded and not B.with_limits(B.lo, B.hi, False).rounded
+    assert (A.bits, A.lowest, A.highest, A.signed, relu(A).signed) == (3, -3, 5, True, False)
+    assert (A.describe(), B.at(4, 2).describe()) == ("ap_fixed<4,2> / 3", "ap_fixed<5,1> / 2")
+    assert Grid(A.lo, A.hi, 2).describe() == "ap_fixed<4,2>"
+    assert bits_of(integers(), integers(-4)) == 3 and bits_of(integers()) == 0
+    shaped = B.reshape((2, 1), (2,))
+    assert shaped.lo.shape == (2, 1) and shaped.occupancy == B.occupancy and shaped.rounded
+    one = Grid(integers(1), integers(2), 0).reshape((3, 2), (6,))
+    assert one.lo.shape == (1, 1) and Grid(integers(1), integers(2), 0).reshape((6,), (3, 2)).lo.shape == (1,)
+    empty = Grid(integers(), integers(), 0)
+    assert (empty.lowest, empty.highest, empty.bits, str(empty.type)) == (0, 0, 0, "ap_ufixed<1,1>")
+    full = Grid.of_type(FixedPointType(True, 4, 2), 3)
+    assert (full.lo.tolist(), full.hi.tolist(), full.frac) == ([[[-8]]], [[[7]]], 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "numerators", "frac"),
+    [([0.75, -2.0], [3, -8], 2), ([4.0, 12.0], [1, 3], -2), ([0.0], [0], 0), ([3.0, 2.0], [3, 2], 0), ([], [], 0)],
+)
+def test_constants(values: list[float], numerators: list[int], frac: int) -> None:
+    grid = Grid.of_constant(np.array(values))
+    assert (grid.lo.tolist(), grid.hi.tolist(), grid.frac) == (numerators, numerators, frac)
+
+
+# ---- numbers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high", "frac"),
+    [("ap_fixed<4,2>", -8, 7, 2), ("ap_ufixed<4,-1>", 0, 15, 5), (" ap_fixed < 64 , 128 > ", -(2**63), 2**63 - 1, -64),
+     ("ap_fixed<1,-128>", -1, 0, 129)],
+)  # fmt: skip
+def test_types(text: str, low: int, high: int, frac: int) -> None:
+    kind = FixedPointType.parse(text)
+    assert (kind.lowest, kind.highest, kind.frac) == (low, high, frac)
+
+
+@pytest.mark.parametrize("text", ["ap_fixed<0,0>", "ap_fixed<65,0>", "ap_fixed<8,129>", "ap_fixed<8,-129>"])
+def test_types_out_of_range(text: str) -> None:
+    with pytest.raises(PrecisionError, match=r"'input 1'.*cannot read 'ap_fixed.*1 <= W <= 64"):
+        FixedPointType.parse(text, "'input 1'")
+
+
+def test_type_quantizes_to_its_grid() -> None:
+    x = np.array([0.124, 0.126, 0.375, 0.625, -9.0, 9.0, np.nan, np.inf], np.float32)
+    y = FixedPointType(True, 4, 2).quantize(x)
+    assert y.tolist() == [0.0, 0.25, 0.5, 0.5, -2.0, 1.75, 0.0, 1.75] and y.dtype == np.float32
+
+
+@pytest.mark.parametrize("overflow", list(OverflowMode))
+@pytest.mark.parametrize("rounding", list(RoundingMode))
+def test_quantize_and_its_limits_for_every_value(rounding: RoundingMode, overflow: OverflowMode) -> None:
+    """All formats of few bits, on a grid four times as fine and over twice the range: limits are met exactly."""
+    for k, i, f in (
+        (0, 2, 1),
+        (1, 2, 1),
+        (1, 0, 2),
+        (0, 0, 2),
+        (1, -1, 3),
+        (1, 3, -2),
+        (0, 1, 1),
+        (1, 1, -1),
+        (0, 1, -1),
+    ):
+        values = np.arange(-80, 81) / 2.0 ** (f + 2) if f > 0 else np.arange(-80, 81) / 4
+        y = quantize(values, np.array(k), np.array(i), np.array(f), rounding, overflow)
+        steps = y * 2.0**f
+        low, high = quantized_limits(None, k, i, f, rounding, overflow)
+        assert (steps == np.round(steps)).all() and low <= steps.min() and steps.max() <= high
+        if k + i + f <= 0:
+            assert (low, high) == (0, 0) and not steps.any()
+            continue
+        width = k + max(i, -f) + f
+        top = (1 << (width - k)) - 1
+        bottom = (-top if overflow is OverflowMode.SAT_SYM else -top - 1) if k else 0
+        want = np.array([round_fraction(Fraction(v) * Fraction(2) ** f, rounding) for v in values])
+        if overflow is OverflowMode.WRAP:
+            want = (want - bottom) % (1 << width) + bottom
+        elif overflow is not OverflowMode.WRAP_SM:
+            want = np.clip(want, bottom, top)
+        if overflow is not OverflowMode.WRAP_SM:
+            np.testing.assert_array_equal(steps, want)
+
+
+def test_nan_and_infinity_through_a_quantizer() -> None:
+    x = np.array([np.nan, np.inf, -np.inf], np.float32)
+    one, two = np.array(1), np.array(2)
+    saturated = quantize(x, one, two, two, "RND", "SAT")
+    assert np.isnan(saturated[0]) and saturated[1:].tolist() == [3.75, -4.0] and saturated.dtype == np.float32
+    assert quantize(x, one, -two, one, "RND", "SAT").tolist() == [0, 0, 0], "a width of 0 bits"
+    for mode in ("bad", "rnd"):
+        with pytest.raises(ValueError, match=mode):
+            quantize(x, one, two, two, mode, "SAT")
+
+
+# ---- operators ------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 3), st.sampled_from([1, 2]), st.booleans(), seeds)
+def test_convolution(slots: int, group: int, biased: bool, seed: int) -> None:
+    """Tight: some taps, of as many as there are slots, reach each limit of a sum."""
+    rng = np.random.default_rng(seed)
+    lo, hi = integers(*rng.integers(-4, 2, 2)), integers(*rng.integers(2, 6, 2))
+    w = rng.integers(-5, 6, (2, 2 // group, 1, 3)).astype(object)
+    x = Grid(lo[None], hi[None], 3)
+    grids = [x, None, Grid(w, w, 2)]
+    bias = integers(*rng.integers(-9, 10, 2))
+    proof = prove("SparseConv", [(None, slots, 2), (None, slots, 2), w.shape], grids + [Grid(bias, bias, 6)] * biased,
+                  kernel_shape=(1, 3), dilations=(1, 1), group=group)  # fmt: skip
+    least, most = [], []
+    for f in range(2):
+        channels = [f] if group == 2 else [0, 1]
+        taps = [[sorted((int(w[f, n, 0, t] * lo[c]), int(w[f, n, 0, t] * hi[c]))) for n, c in enumerate(channels)]
+                for t in range(3)]  # fmt: skip
+        chosen = [[taps[t] for t in some] for k in range(min(slots, 3) + 1) for some in combinations(range(3), k)]
+        least.append(min(sum(min(a, 0) for tap in some for a, _ in tap) for some in chosen))
+        most.append(max(sum(max(b, 0) for tap in some for _, b in tap) for some in chosen))
+    sums = integers(*least), integers(*most)
+    finer = 2 if biased else 1  # the bias is on a grid twice as fine
+    added = bias if biased else integers(0, 0)
+    want = np.minimum(0, sums[0] * finer + added), np.maximum(0, sums[1] * finer + added)
+    assert limits(proof) == (want[0].tolist(), want[1].tolist())
+    (out,) = proof.outputs
+    assert out is not None and (out.frac, out.divisor, out.rounded) == (6 if biased else 5, 1, False)
+    assert proof.bits == max(bits_of(*(s * finer for s in sums)), out.bits, x.bits, bits_of(w))
+
+
+def test_convolution_of_an_average_keeps_the_divisor() -> None:
+    w = integers(1, 1).reshape(1, 1, 1, 2)
+    x = Grid(integers(-1)[None], integers(2)[None], 0, 3)
+    bias = Grid(integers(1), integers(1), 0)
+    arguments = {"kernel_shape": (1, 2), "dilations": (1, 1), "group": 1}
+    shapes = [(None, 2, 1), (None, 2, 2), w.shape, (1,)]
+    proof = prove("SparseConv", shapes, [x, None, Grid(w, w, 0), bias], **arguments)
+    (out,) = proof.outputs
+    assert out is not None and (out.divisor, out.rounded, limits(proof)) == (3, True, ([0], [7]))
+    assert prove("SparseConv", shapes, [None, None, Grid(w, w, 0)], **arguments).outputs == (None,)
+    assert prove("SparseConv", shapes, [x, None, None], **arguments).outputs == (None,)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "slots", "low", "high", "frac", "divisor"),
+    [((2, 2), 9, [-12, 0], [20, 12], 4, 1), ((2, 2), 3, [-9, 0], [15, 9], 4, 1), ((3, 3), 20, [-27, 0], [45, 27], 2, 9),
+     ((2, 3), 20, [-18, 0], [30, 18], 3, 3), ((1, 1), 5, [-3, 0], [5, 3], 2, 1)],
+)  # fmt: skip
+def test_pooling(kernel: tuple[int, int], slots: int, low: list[int], high: list[int], frac: int, divisor: int) -> None:
+    grid = Grid(integers(-3, 1)[None], integers(5, 3)[None], 2)
+    shapes = [(None, slots, 2), (None, slots, 2)]
+    arguments: dict[str, Any] = {"kernel_shape": kernel, "spatial_shape": (9, 9)}
+    proof = prove("SparsePool", shapes, [grid, None], mode="average", **arguments)
+    (out, none) = proof.outputs
+    assert out is not None and none is None and limits(proof) == (low, high)
+    assert (out.frac, out.divisor, out.rounded, proof.bits) == (frac, divisor, False, bits_of(integers(*low, *high)))
+    third = prove("SparsePool", shapes, [Grid(grid.lo, grid.hi, 2, 3), None], mode="average", **arguments)
+    assert third.outputs[0] is not None and third.outputs[0].rounded and third.outputs[0].divisor == 3 * divisor
+    largest = prove("SparsePool", shapes, [grid, None], mode="max", **arguments)
+    assert limits(largest) == ([-3, 0], [5, 3]) and largest.bits == 3 and largest.outputs[1] is None
+    assert prove("SparsePool", shapes, [None, None], mode="max", **arguments).outputs == (None, None)
+
+
+def test_reduction_and_scatter() -> None:
+    image = Grid(np.array([[[1, -2]], [[3, 4]]], dtype=object), np.array([[[9, 5]], [[8, 6]]], dtype=object), 1)
+    proof = prove("InputReduce", [(None, 2, 1, 2)], [image], n_max_pixels=3, threshold=0.0)
+    assert limits(proof) == ([0, -2], [9, 6]) and proof.bits == 4 and proof.outputs[1] is None
+    assert proof.outputs[0] is not None and proof.outputs[0].lo.shape == (1, 2)
+    one = Grid(np.array([[[2]]], dtype=object), np.array([[[3]]], dtype=object), 1)
+    assert limits(prove("InputReduce", [(None, 2, 1, 2)], [one], n_max_pixels=3, threshold=0.0)) == ([0, 0], [3, 3])
+    assert prove("InputReduce", [(None, 2, 1, 2)], [None], n_max_pixels=3, threshold=0.0).outputs == (None, None)
+    features = Grid(integers(1, -4)[None], integers(6, 2)[None], 3)
+    scattered = prove("SparseToDense", [(None, 7, 2), (None, 7, 2)], [features, None], spatial_shape=(3, 5))
+    (dense,) = scattered.outputs
+    assert dense is not None and (dense.lo.shape, dense.occupancy) == ((1, 1, 2), Occupancy(7, 2))
+    assert limits(scattered) == ([0, -4], [6, 2]) and scattered.bits == 3
+    assert prove("SparseToDense", [(None, 7, 2), (None, 7, 2)], [None, None], spatial_shape=(3, 5)).outputs == (None,)
+
+
+def quantizer(source: Grid | None, k: Any, i: Any, f: Any, shape: Any = (None, 2, 2), **modes: str) -> NodeProof:
+    formats = tuple(np.asarray(p) for p in (k, i, f))
+    shapes = [shape, *(p.shape for p in formats)]
+    return prove("FixedPointQuant", shapes, [source, None, None, None], (None, *formats),
+                 **{"rounding_mode": "RND", "overflow_mode": "WRAP", **modes})  # fmt: skip
+
+
+def test_quantizer_proof() -> None:
+    source = Grid(integers(-6, 0)[None], integers(6, 12)[None], 2, occupancy=Occupancy(1, 2))
+    proof = quantizer(source, 1, 3, [1, 3])
+    (out,) = proof.outputs
+    assert out is not None and (out.frac, out.occupancy) == (3, Occupancy(1, 2))
+    assert limits(proof) == ([-12, 0], [12, 24]), "the first channel in steps of 1/2, on the grid of the second"
+    assert limits(quantizer(source, 0, 1, [1, 3], overflow_mode="SAT")) == ([0, 0], [12, 15])
+    assert limits(quantizer(None, 1, [1, 2], 0)) == ([-2, -4], [1, 3])
+    assert limits(quantizer(source, 1, [-9, 3], 0)) == ([0, 0], [0, 3]), "no bits: 0"
+    dead = quantizer(source, 0, 0, 0)
+    assert dead.outputs[0] is not None and dead.outputs[0].frac == 0 and limits(dead) == ([0, 0], [0, 0])
+    assert quantizer(Grid(integers(1)[None], integers(2)[None], 0), [[[1, 1]]], 2, 0).outputs[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("divisor", "frac", "formats", "overflow", "bits"),
+    [
+        (1, 2, (1, 3, 1), "WRAP", 7),
+        (1, 2, (1, 3, 4), "WRAP", 10),
+        (1, 2, (0, 9, 0), "WRAP", 11),
+        (1, 2, (1, 3, 4), "SAT", 8),
+        (1, 2, (1, 1, 0), "SAT", 5),
+        (3, 2, (1, 3, 4), "WRAP", 10),
+        (3, 2, (1, 3, -2), "WRAP", 9),
+        (9, 8, (1, 3, 0), "SAT", 15),
+    ],
+)
+def test_bits_on_the_way(divisor: int, frac: int, formats: tuple[int, int, int], overflow: str, bits: int) -> None:
+    """In words: half a step more for rounding, the offset of the range for wrapping, three for a quotient."""
+    source = Grid(integers(-20)[None], integers(20)[None], frac, divisor)
+    assert quantizer(source, *formats, shape=(None, 2, 1), overflow_mode=overflow).bits == bits
+
+
+def test_parameters_that_are_no_bit_counts() -> None:
+    source = Grid(integers(0)[None], integers(1)[None], 0)
+    for value in (0.5, np.nan, np.inf, 129, -129):
+        with pytest.raises(InputDataError, match=r"node 'n' .*'integer_bits' holds values that are no bit counts.*128"):
+            quantizer(source, 1, float(value), 1)
+    assert quantizer(source, 1, 128, 1).outputs[0] is not None
+    with pytest.raises(PrecisionError, match=r"'signed' is not a constant"):
+        prove("FixedPointQuant", [(None, 1)] * 4, [source] * 4, (None,) * 4, rounding_mode="RND", overflow_mode="SAT")
+    with pytest.raises(PrecisionError, match="a sum of quotients with divisor 3"):
+        quantizer(Grid(integers(0)[None], integers(1)[None], 0, 3, True), 1, 1, 1)
+
+
+def test_shapes() -> None:
+    shapes = {
+        "InputReduce": ([("B", 4, 5, 2)], {"n_max_pixels": 3}, (("B", 3, 2), ("B", 3, 2))),
+        "SparseConv": ([("B", 3, 2), ("B", 3, 2), (7, 2, 1, 1)], {}, (("B", 3, 7),)),
+        "SparsePool": ([("B", 3, 5), ("B", 3, 2)], {}, (("B", 3, 5), ("B", 3, 2))),
+        "SparseToDense": ([("B", 3, 5), ("B", 3, 2)], {"spatial_shape": (8, 9)}, (("B", 8, 9, 5),)),
+        "FixedPointQuant": ([("B", 3, 5), (), (), ()], {}, (("B", 3, 5),)),
+    }
+    for op, (given_shapes, attributes, want) in shapes.items():
+        assert operators()[op].output_shapes(given_shapes, attributes) == want
