@@ -15,7 +15,7 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz variants properties kill bench sanitize wheel supported docs sanitize-threads soak clean
+.PHONY: help install demo test hls4ml-test lint format fuzz variants properties kill bench census sanitize wheel supported docs sanitize-threads soak clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -73,6 +73,9 @@ properties: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py $(BENCH_FLAGS)
+
+census: $(STAMP)
+	$(BIN)/python bench/census.py $(CENSUS_FLAGS)
 
 # Commands killed at every change of a file and at random times, and on full disks: what is there is old or new.
 kill: $(STAMP)

@@ -34,11 +34,31 @@ def main_subject() -> Subject:
     """The jet tagger 8b l with its real events, else a network of the size of a neutrino detector."""
     if not (SHARED / "paper_models.py").is_file():
         return neutrino(63)
+    paper = _paper()
+    return Subject("jet tagger 8b l, 56 x 56, N = 20", paper.build("jet", "8b", "l"), tiled(paper.load("jet")[0], 1000))
+
+
+def published_models(folder: Path) -> dict[str, Path]:
+    """The jet and digit taggers of 8 bits in all sizes, exported into a folder."""
+    from sparse_qonnx import export
+
+    if not (SHARED / "paper_models.py").is_file():
+        raise SystemExit(f"{SHARED} does not hold the published models: name exported models of your own")
+    paper, models = _paper(), {}
+    for dataset in ("jet", "sparsemnist"):
+        for size in "tsml":
+            models[f"{dataset}_{size}"] = folder / f"{dataset}_{size}.onnx"
+            export(paper.build(dataset, "8b", size), models[f"{dataset}_{size}"], input_precision="ap_ufixed<18,1>")
+    return models
+
+
+def _paper() -> Any:
+    """Builds the published models from their weights."""
     spec = importlib.util.spec_from_file_location("paper_models", SHARED / "paper_models.py")
     assert spec is not None and spec.loader is not None
     paper = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(paper)
-    return Subject("jet tagger 8b l, 56 x 56, N = 20", paper.build("jet", "8b", "l"), tiled(paper.load("jet")[0], 1000))
+    return paper
 
 
 def tiled(events: Array, count: int) -> Array:
