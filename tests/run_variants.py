@@ -157,7 +157,7 @@ def main() -> int:
     parser.add_argument("--networks", type=int, default=20, help="random networks")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", type=Path, default=Path("build/variants.json"), help="counts as JSON")
-    parser.add_argument("--all", action="store_true", help="all nine designs of each model, not three that rotate")
+    parser.add_argument("--all", action="store_true", help="all fifteen designs of each model, not five that rotate")
     options = parser.parse_args()
     os.environ.update({key: value for key, value in ENVIRONMENT.items() if key not in os.environ})
     tally, start = Tally(), time.monotonic()

@@ -132,7 +132,10 @@ def _produced(model: ModelProto) -> set[str]:
 
 
 @pytest.mark.parametrize("factors", CASES.values(), ids=CASES)
-def test_variants_are_exact(case: Any, factors: dict[str, Any], tmp_path: Path) -> None:
+def test_variants_are_exact(
+    case: Any, factors: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXXFLAGS", "-O0")  # few events: compiling is what takes the time
     model, x, wanted = case
     project = to_hls(model, tmp_path / "firmware", config={"layers": factors})
     names = [name for name in project.tensors if name in wanted]
@@ -153,9 +156,10 @@ def test_census_counts_every_variant_and_its_loops(tmp_path: Path) -> None:
 
 
 @pytest.mark.keras
-def test_a_random_network_in_several_designs() -> None:
+def test_a_random_network_in_several_designs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every reduction and every level of parallel factors; `make variants` runs more."""
     pytest.importorskip("sparsepixels")
+    monkeypatch.setenv("CXXFLAGS", "-O0")
     from run_variants import Tally, drawn
 
     tally = Tally()

@@ -22,7 +22,8 @@ from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.typed import Layer, TypedGraph
 
 Options = dict[str, Any]
-REDUCTIONS = ("stream", "chunk", "tree")
+REDUCTIONS = ("stream", "chunk", "scan", "tree", "streamed")
+"""Of an image that is there as a whole; `streamed` is all of them but the tree, of one that comes as a stream."""
 LEVELS = ("serial", "middle", "full")
 FACTORS = ("pixels_per_cycle", "inputs_per_cycle", "filters_per_cycle", "channels_per_cycle")
 
@@ -32,13 +33,15 @@ def cases(model: ModelProto) -> dict[str, Options]:
 
     `pairs` and `gather`, `sparse` and `matrix` each occur with factors of every level too.
     """
-    graph = lower(model, HlsConfig())
     found: dict[str, Options] = {}
     for r, reduction in enumerate(REDUCTIONS):
+        ports = {"io_type": "io_stream"} if reduction == "streamed" else {}
+        graph = lower(model, HlsConfig.read(ports))
         for n, level in enumerate(LEVELS):
-            layers = dict(_layers(graph, reduction, n, is_pairs=(r + n) % 2 == 0, is_sparse=r != 1))
-            if {"layers": layers} not in found.values():
-                found[f"{reduction}-{level}"] = {"layers": layers}
+            variant = REDUCTIONS[n] if ports else reduction
+            design = ports | {"layers": dict(_layers(graph, variant, n, is_pairs=(r + n) % 2 == 0, is_sparse=r != 1))}
+            if design not in found.values():
+                found[f"{reduction}-{level}"] = design
     return found
 
 
@@ -56,7 +59,7 @@ def _layers(
         possible = supported(layer)
         match layer.call.kernel:
             case "input_reduce":
-                chosen = _factors(possible, level) if reduction == "chunk" else {}
+                chosen = _factors(possible, level) if reduction in ("chunk", "scan") else {}
                 yield layer.node, {"variant": reduction} | chosen
             case "sparse_conv":
                 chosen = _factors(possible, level)
