@@ -81,12 +81,13 @@ class FileSequence:
 
     def read(self, start: int, stop: int) -> NDArray[np.float32]:
         """Events `start` to `stop`; float64 is rounded to float32."""
-        parts = []
+        found = np.empty((stop - start, *self.shape[1:]), np.float32)
         for file, end in zip(self.files, self._ends, strict=True):
             first = end - file.shape[0]
             if first < stop and end > start:
-                parts.append(file.read(max(start - first, 0), min(stop, end) - first))
-        return np.concatenate([part.astype(np.float32, copy=False) for part in parts])
+                begin, last = max(start, first), min(stop, end)
+                found[begin - start : last - start] = file.read(begin - first, last - first)
+        return found
 
 
 @dataclass(frozen=True)

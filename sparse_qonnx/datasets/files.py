@@ -37,7 +37,7 @@ class Reader(Protocol):
     """Gives slices of an array along its first axis."""
 
     def read(self, start: int, stop: int) -> Array:
-        """Events `start` to `stop`, in memory."""
+        """Events `start` to `stop`, in memory or mapped."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class ArrayFile:
         return (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns)
 
     def read(self, start: int, stop: int) -> Array:
-        """Events `start` to `stop` `[stop - start, ...]`.
+        """Events `start` to `stop` `[stop - start, ...]`, in memory, or mapped until they are copied.
 
         Raises:
             InputDataError: if the file is gone, was changed or is damaged.
@@ -184,10 +184,10 @@ class _Mapped:
             return np.zeros((stop - start, *self._shape[1:]), self._dtype)
         if self._fortran:
             whole = np.memmap(self._path, self._dtype, "r", self._offset, self._shape, "F")
-            return np.ascontiguousarray(whole[start:stop])
+            return whole[start:stop]
         row = math.prod(self._shape[1:]) * self._dtype.itemsize
         shape = (stop - start, *self._shape[1:])
-        return np.array(np.memmap(self._path, self._dtype, "r", self._offset + start * row, shape))
+        return np.memmap(self._path, self._dtype, "r", self._offset + start * row, shape)
 
 
 def _read_npy(file: ArrayFile) -> Reader:
@@ -231,7 +231,7 @@ class _Unpacked:
         with self._lock:
             self._stream.seek(self._offset + start * row)
             data = self._stream.read((stop - start) * row)
-        return np.frombuffer(data, self._dtype).reshape(-1, *self._shape[1:]).copy()
+        return np.frombuffer(data, self._dtype).reshape(-1, *self._shape[1:])
 
 
 def _read_npz(file: ArrayFile) -> Reader:
