@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +92,21 @@ def test_firmware_is_the_same_after_cleanup(tmp_path: Path) -> None:
     project = sq.to_hls(tmp_path / "clean.onnx", tmp_path / "firmware")
     project.compile()
     assert np.array_equal(project.predict(qonnx_support.events()), qonnx_support.expected("wide"))
+
+
+def test_qonnx_finds_them_with_nothing_imported_by_hand(tmp_path: Path) -> None:
+    """A process that imports qonnx alone runs the file node by node."""
+    write_model(with_batch(qonnx_support.files()["wide"], qonnx_support.EVENTS), tmp_path / "m.onnx")
+    np.save(tmp_path / "x.npy", qonnx_support.events())
+    code = (
+        "import sys, numpy, onnx\n"
+        "from qonnx.core import onnx_exec\n"
+        "from qonnx.core.modelwrapper import ModelWrapper\n"
+        "assert not any(name.startswith('sparse_qonnx') for name in sys.modules)\n"
+        "make = onnx_exec.qonnx_make_model\n"
+        "onnx_exec.qonnx_make_model = lambda *a, **k: make(*a, **{'ir_version': 9, **k})\n"
+        "result = onnx_exec.execute_onnx(ModelWrapper('m.onnx'), {'image': numpy.load('x.npy')})\n"
+        "numpy.save('y.npy', *result.values())\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    assert np.array_equal(np.load(tmp_path / "y.npy"), qonnx_support.expected("wide"))
