@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import sparse_qonnx as sq
-from sparse_qonnx.errors import ToolError, UnsupportedNodeError
+from sparse_qonnx.errors import ConfigurationError, ToolError, UnsupportedNodeError
 from sparse_qonnx.hls4ml_bridge import make_config, prepare, register
 from sparse_qonnx.hls4ml_bridge.register import kernels_header
 from sparse_qonnx.ops import operators
@@ -119,3 +119,14 @@ def test_a_file_that_was_not_prepared_is_refused() -> None:
     net.output(net.flatten(net.input_reduce(net.input("image", (4, 4, 1)), 3, name="reduce")))
     with pytest.raises(ToolError, match=r"node 'reduce' \(InputReduce\): is not prepared.*prepare\(model\)"):
         sys.modules["hls4ml.converters.onnx_to_hls"].parse_onnx_model(net.build("ap_ufixed<6,1>"))
+
+
+@pytest.mark.slow
+def test_streams_are_refused(tmp_path: Path) -> None:
+    hls4ml = pytest.importorskip("hls4ml")
+    register()
+    model = prepare(network().build("ap_ufixed<6,1>"))
+    with pytest.raises(ConfigurationError, match=r"hls4ml layer 'reduce' \(InputReduce\): io_type='io_stream'"):
+        hls4ml.converters.convert_from_onnx_model(
+            model, hls_config=make_config(model), output_dir=str(tmp_path), io_type="io_stream"
+        )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sparse_qonnx._paths import hls_backend
-from sparse_qonnx.errors import ToolError
+from sparse_qonnx.errors import ConfigurationError, ToolError
 from sparse_qonnx.ops import operators, stem_to_name
 
 BACKENDS = ("Vitis", "Vivado")
@@ -92,6 +92,11 @@ def _layer_class(name: str) -> type:
     layers = importlib.import_module("hls4ml.model.layers")
 
     def initialize(self: Any) -> None:
+        io_type = self.model.config.get_config_value("IOType")
+        if io_type != "io_parallel":
+            raise ConfigurationError(
+                f"hls4ml layer {self.name!r} ({name})", f"io_type={io_type!r}", allowed="io_parallel"
+            )
         convert = self.model.config.backend.convert_precision_string
         for n, output in enumerate(self.outputs):
             self.add_output_variable(
