@@ -176,9 +176,12 @@ class LayeredGraph:
         return self.layers.setdefault(name, Layer(name))
 
     def _add_weights(self, node: NodeProto) -> None:
-        """A quantizer of constants: what the data meets is its result."""
+        """A quantizer of constants, or a cast: what the data meets is the last result."""
+        if node.input and node.input[0] in self._weights:
+            self._weights[node.output[0]] = self._weights[node.input[0]]
+            return
         grid = self.proof.grids.get(node.output[0])
-        values = self.proof.constants.get(node.input[0])
+        values = self.proof.constants.get(node.input[0]) if node.input else None
         if grid is not None and values is not None:
             self._weights[node.output[0]] = Weights(node.input[0], values, grid)
 

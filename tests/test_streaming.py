@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import sparse_qonnx
 from sparse_qonnx import cli
 from sparse_qonnx.datasets import open_events
 from sparse_qonnx.errors import ConfigurationError, OutputPathError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.streaming import resume, spans
+from sparse_qonnx.streaming.cluster import look
 from sparse_qonnx.streaming.run import run_to_file
 from sparse_qonnx.streaming.verify import verify_events
 
@@ -106,8 +108,10 @@ def test_a_part_longer_than_its_state_is_cut(tmp_path: Path, small_model: Path, 
         run(small_model, events, output, progress=stop_at(9))
     with (tmp_path / "y.npy.part").open("ab") as part:
         part.write(b"\xff" * 101)
+    (tmp_path / ".y.npy.state.01234567.aside").write_bytes(b"{")
     run(small_model, events, output)
     assert output.read_bytes() == whole
+    assert left(tmp_path) == {"x.npy", "whole.npy", "y.npy"}
 
 
 @pytest.mark.parametrize("change", ["input", "model", "batch", "tensor", "kernels"])
@@ -266,6 +270,15 @@ def test_no_cluster(
     assert cli.main([*arguments, "--dask", "tcp://127.0.0.1:1"]) == 2
     assert "sparse-qonnx[cluster]" in capsys.readouterr().err
     assert left(tmp_path) == {"x.npy"}
+
+
+def test_a_worker_that_does_not_see_the_files(tmp_path: Path, small_model: Path, events: Path) -> None:
+    files = open_events(read_model(small_model), [str(events)]).files
+    assert look(files) == (sparse_qonnx.__version__, "")
+    events.unlink()
+    _, problem = look(files)
+    assert "does not see" in problem
+    assert "x.npy" in problem
 
 
 def test_errors_cross_processes() -> None:

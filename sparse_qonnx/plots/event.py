@@ -15,7 +15,7 @@ from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.layers import Layer, LayeredGraph, SlotMap, describe_shape
 from sparse_qonnx.ops import DOMAIN
-from sparse_qonnx.plots.figure import ACCENT, QUIET, label, new_figure, quiet_frame
+from sparse_qonnx.plots.figure import ACCENT, QUIET, label, new_figure, quiet_frame, shorten
 from sparse_qonnx.runtime import input_shapes, run_tensors
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _draw_image(axes: Axes, name: str, image: Array, kept: Array | None) -> None
     if kept is not None:
         _mark(axes, kept)
         below += f",\n{_active(kept)} kept (marked)"
-    label(axes, f"{name} {describe_shape((height, width))}", below)
+    label(axes, f"{shorten(name)} {describe_shape((height, width))}", below)
 
 
 def _draw_features(axes: Axes, stage: Stage, features: Array, coords: Array) -> None:
@@ -160,7 +160,7 @@ def _draw_features(axes: Axes, stage: Stage, features: Array, coords: Array) -> 
     quiet_frame(axes)
     _mark(axes, coords)
     below = f"{_active(coords)} of {height * width} pixels,\n{features.shape[1]} channels"
-    label(axes, f"{stage.layer.name} {describe_shape((height, width))}", below)
+    label(axes, f"{shorten(stage.layer.name)} {describe_shape((height, width))}", below)
 
 
 def _show(axes: Axes, image: Array) -> None:
@@ -182,7 +182,7 @@ def _draw_output(axes: Axes, name: str, values: Array) -> None:
         axes.invert_yaxis()
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    label(axes, name, f"largest: {int(flat.argmax())}")
+    label(axes, shorten(name), f"largest: {int(flat.argmax())}")
 
 
 def _mark(axes: Axes, coords: Array) -> None:

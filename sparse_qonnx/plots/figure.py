@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ACCENT = "#e4572e"
 QUIET = "#8a8f98"
+_NAME = 20
 SERIES = ("#3b7dd8", "#e4572e", "#3a9d5d", "#b07aa1", "#d9a300")
 
 
@@ -46,6 +47,11 @@ def label(axes: Axes, title: str = "", below: str = "") -> None:
     """Title and caption, as they are: a name may hold what matplotlib takes for mathematics."""
     axes.set_title(title, fontsize=10, loc="left", parse_math=False)
     axes.set_xlabel(below, fontsize=8, color=QUIET, parse_math=False)
+
+
+def shorten(name: str) -> str:
+    """A name that fits above a panel."""
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}\u2026"
 
 
 def quiet_frame(axes: Axes) -> None:

@@ -40,7 +40,7 @@ def draw_graph(graph: LayeredGraph, targets: dict[str, str]) -> Any:
         by_rank.setdefault(rank, []).append(name)
     widest = max(len(names) for names in by_rank.values())
     skips = _skips(graph)
-    width = widest * (BOX[0] + GAP[0]) - GAP[0] + 2 * MARGIN + (GAP[0] if skips else 0)
+    width = widest * (BOX[0] + GAP[0]) - GAP[0] + 2 * (MARGIN + (GAP[0] if skips else 0))
     boxes: dict[str, Box] = {}
     for rank, names in by_rank.items():
         start = (width - len(names) * (BOX[0] + GAP[0]) + GAP[0]) // 2

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sparse_qonnx.aside import as_output_error
+from sparse_qonnx.aside import as_output_error, remove_leftovers
 from sparse_qonnx.errors import ConfigurationError, OutputPathError
 from sparse_qonnx.files import write_bytes
 from sparse_qonnx.locks import LocksUnsupported, is_file_of, try_lock
@@ -61,6 +61,7 @@ class Resumable:
         except BaseException:
             self._stream.close()
             raise
+        remove_leftovers(self._state)  # of a run that was killed while it wrote the state
         if not self.progress:
             self.cut(0)
             self._save()
