@@ -15,7 +15,7 @@ SEED ?= 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz variants properties kill bench census sanitize wheel supported docs sanitize-threads soak clean
+.PHONY: help install demo test hls4ml-test lint format fuzz variants properties kill bench census sanitize wheel supported docs sanitize-threads soak mutation clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -84,6 +84,11 @@ kill: $(STAMP)
 # The tests of the native kernels under AddressSanitizer and UndefinedBehaviorSanitizer.
 sanitize: $(STAMP)
 	PYTHON=$(BIN)/python custom_ops/sanitize.sh build/sanitize -n $(JOBS) --dist loadgroup $(PYTEST_FLAGS)
+
+# Mistakes made on purpose in references, interval inference and quantizers: which does no test notice?
+mutation: $(STAMP)
+	$(BIN)/pip install --quiet 'cosmic-ray>=8.7'
+	$(BIN)/python tests/mutation/run.py --output build/mutation.json $(MUTATION_FLAGS)
 
 # A million calls of one session, and the memory of the process on the way.
 soak: $(STAMP)

@@ -21,6 +21,21 @@ def test_import_is_light() -> None:
     assert run_python(code) == "[]"
 
 
+def test_import_takes_no_time() -> None:
+    """With all that a session needs: 0.3 s of the processor at most, beyond what numpy, onnx and onnxruntime take."""
+    code = """
+import time, numpy, onnx, onnxruntime
+begin = time.process_time()
+import sparse_qonnx
+first = time.process_time()
+sparse_qonnx.InferenceSession
+print(first - begin, time.process_time() - begin)
+"""
+    measured = [tuple(map(float, run_python(code).split())) for _ in range(3)]
+    package, session = (min(times) for times in zip(*measured, strict=True))
+    assert package < 0.3 and session < 0.3
+
+
 def test_version_is_the_installed_one() -> None:
     from importlib.metadata import version
 

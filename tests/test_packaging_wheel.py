@@ -1,10 +1,11 @@
-"""The wheel: built with and without a C++ compiler, installed alone into an empty environment."""
+"""Wheel and sdist: with and without a C++ compiler, what is in them, installed alone into an empty environment."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -52,11 +53,37 @@ def test_wheel_holds_both_backends(wheel: zipfile.ZipFile) -> None:
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
 
-def test_without_a_compiler_the_wheel_says_so(repository: Path, tmp_path: Path) -> None:
-    names = build(repository, tmp_path, CXX="/no/such/compiler")
+@pytest.fixture(scope="module")
+def wheel_without_kernels(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    return build(repository, tmp_path_factory.mktemp("without"), CXX="/no/such/compiler")
+
+
+def test_without_a_compiler_the_wheel_says_so(wheel_without_kernels: zipfile.ZipFile) -> None:
+    names = wheel_without_kernels
     note = names.read("sparse_qonnx/_native/NOT_BUILT.txt").decode()
     assert "no C++ compiler" in note
     assert any(name.startswith("sparse_qonnx/_hls_backend/kernels/") for name in names.namelist())
+
+
+def test_sdist_gives_the_same_wheel(repository: Path, wheel_without_kernels: zipfile.ZipFile, tmp_path: Path) -> None:
+    """What is needed to build, to test and to read; nothing that was built."""
+    run(sys.executable, "-m", "build", "--sdist", "--outdir", tmp_path, repository)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+        sdist.extractall(tmp_path, filter="data")
+    for needed in ("pyproject.toml", "CMakeLists.txt", "LICENSE", "README.md", "sparse_qonnx/py.typed", "noxfile.py",
+                   "custom_ops/CMakeLists.txt", "hls_backend/kernels/sparse_conv.h", "tests/conftest.py"):  # fmt: skip
+        assert needed in names
+    top = {name.split("/")[0] for name in names}
+    assert not top & {".git", ".venv", "build", "dist", ".ci", ".pytest_cache", ".hypothesis"}
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".so", ".o", ".pyc"))]
+    built = build(tmp_path / archive.name.removesuffix(".tar.gz"), tmp_path / "wheel", CXX="/no/such/compiler")
+
+    def contents(found: zipfile.ZipFile) -> dict[str, int]:
+        return {i.filename: i.CRC for i in found.infolist() if not i.filename.endswith("RECORD")}
+
+    assert contents(built) == contents(wheel_without_kernels)
 
 
 # ---- installed alone ------------------------------------------------------------------------------------------------

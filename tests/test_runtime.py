@@ -108,6 +108,8 @@ def test_qonnx_still_needs_the_ir_version_workaround() -> None:
 
     graph = onnx.parser.parse_graph("g (float[1] x) => (float[1] y) { y = Relu (x) }")
     model = qonnx_make_model(graph)
+    if model.ir_version <= 10:
+        pytest.skip("the oldest supported onnx writes what the oldest supported onnxruntime reads")
     try:
         onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     except onnxruntime.capi.onnxruntime_pybind11_state.Fail:
