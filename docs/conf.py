@@ -17,6 +17,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 from generate import write_pages  # noqa: E402
 from generate.kernel import use_quiet_kernel  # noqa: E402
 from generate.links import link_to_repository  # noqa: E402
+from generate.navigation import name_the_rest  # noqa: E402
 
 import sparse_qonnx  # noqa: E402
 
@@ -27,7 +28,6 @@ author = "the sparse-qonnx contributors"
 release = version = sparse_qonnx.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "_generated/*.ipynb", "_generated/supported.md"]
-suppress_warnings = ["toc.not_included"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 smartquotes = False
@@ -60,6 +60,7 @@ templates_path: list[str] = []
 
 
 def setup(app: object) -> None:
-    """Write the generated pages, and send links that leave `docs/` to what they name."""
+    """Write the generated pages, name pages that the navigation does not, and see to links that leave `docs/`."""
     write_pages(HERE)
     app.connect("missing-reference", link_to_repository)  # type: ignore[attr-defined]
+    app.connect("source-read", name_the_rest)  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ The notebooks among them run when `make docs` builds the site.
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
 import re
 import shlex
 import tomllib
@@ -17,6 +17,7 @@ import pytest
 
 import sparse_qonnx
 from sparse_qonnx import cli
+from sparse_qonnx.ops import operators
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -94,7 +95,27 @@ def test_python_names_exist(page: Path) -> None:
                 assert hasattr(sparse_qonnx, node.attr), f"sq.{node.attr}"
             elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "sparse_qonnx":
                 module = importlib.import_module(node.module or "")
-                assert [a.name for a in node.names if not hasattr(module, a.name)] == []
+                missing = [a.name for a in node.names if not hasattr(module, a.name)]
+                assert [n for n in missing if importlib.util.find_spec(f"{node.module}.{n}") is None] == []
+
+
+def test_generated_pages(tmp_path: Path) -> None:
+    pytest.importorskip("jupytext")
+    generate = importlib.import_module("generate")
+    for page in ("tutorial.md",):
+        (tmp_path / page).write_text((ROOT / "docs" / page).read_text(encoding="utf-8"), encoding="utf-8")
+    generate.write_pages(tmp_path)
+    written = {
+        path.relative_to(tmp_path / "_generated").as_posix(): path for path in (tmp_path / "_generated").rglob("*")
+    }
+    assert {f"operators/{name}.md" for name in operators()} <= set(written)
+    commands_page = written["commands.md"].read_text(encoding="utf-8")
+    assert all(f"## {command}" in commands_page for command in PARSERS)
+    api = written["api.md"].read_text(encoding="utf-8")
+    assert [name for name in sparse_qonnx.__all__ if f"sparse_qonnx.{name}" not in api] == [
+        "SparseQonnxError",
+        "__version__",
+    ]
 
 
 def test_the_checks_see_what_they_check() -> None:
