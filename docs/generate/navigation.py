@@ -1,4 +1,4 @@
-"""The navigation: `index.md` names pages in the order they are read; here come those of `docs/` that it does not name."""
+"""The navigation: `index.md` names pages in the order they are read; here come those that it does not name."""
 
 from __future__ import annotations
 
