@@ -22,6 +22,7 @@ from sparse_qonnx.hls.streaming import stream_ports
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
+from sparse_qonnx.passes.split_variadic import split_variadic
 from sparse_qonnx.standard import rule_of, standard_operators
 
 HEADS = ("Softmax", "Sigmoid")
@@ -60,6 +61,7 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
                 allowed="ap_fixed<W,I> or ap_ufixed<W,I>",
                 fix='export with input_precision="ap_ufixed<8,0>", or to_hls(..., config={"input_precision": ...})',
             )
+    model = split_variadic(model)
     proof = infer_grids(model)
     steps = _steps(model, proof)
     outputs = [value.name for value in model.graph.output]
