@@ -15,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for the notebooks' process
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 from generate import write_pages  # noqa: E402
+from generate.docstrings import code_as_in_markdown  # noqa: E402
 from generate.kernel import use_quiet_kernel  # noqa: E402
 from generate.links import link_to_repository  # noqa: E402
 from generate.navigation import name_the_rest  # noqa: E402
@@ -31,9 +32,6 @@ EMPTY = [page.name for page in HERE.glob("*.md") if page.stat().st_size == 0]  #
 exclude_patterns = [*EMPTY, "_build", "_generated/*.ipynb", "_generated/supported.md"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
-smartquotes = False
-default_role = "literal"  # what docstrings write as `code`
-
 myst_heading_anchors = 3
 
 nb_execution_mode = "force"
@@ -47,6 +45,7 @@ autodoc_typehints_description_target = "documented"
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {name: name for name in ("Array", "ArrayLike", "Source", "Progress")}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
@@ -61,7 +60,8 @@ templates_path: list[str] = []
 
 
 def setup(app: object) -> None:
-    """Write the generated pages, name pages that the navigation does not, and see to links that leave `docs/`."""
+    """Write the generated pages, name pages that the navigation does not, and see to links and docstrings."""
     write_pages(HERE)
     app.connect("missing-reference", link_to_repository)  # type: ignore[attr-defined]
     app.connect("source-read", name_the_rest)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-docstring", code_as_in_markdown)  # type: ignore[attr-defined]

@@ -50,10 +50,10 @@ def _options() -> Iterator[str]:
     yield from (
         "# Firmware options",
         "",
-        "Keys of `hls.yml` and of `sq.to_hls(..., config={...})`; how they are used is in",
+        "Keys of `hls.yml` and of `sq.to_hls(..., config={...})`; how they are used is in [Firmware](../firmware.md).",
         "",
     )
-    yield from ("[Firmware](../firmware.md).", "", "## Of the whole project", "", *_table(OPTIONS), "")
+    yield from ("## Of the whole project", "", *_table(OPTIONS), "")
     yield from ("## Of one layer", "", "Under `layers:` and the layer's name.", "", *_table(LAYER_OPTIONS), "")
 
 
