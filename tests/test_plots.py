@@ -124,7 +124,8 @@ def test_the_same_picture_gives_the_same_bytes(small_model: Path) -> None:
     first, second = (to_svg(sq.plot_precision(small_model)) for _ in range(2))
     assert first == second
     assert "currentColor" in first
-    assert "#000000" not in first
+    assert "#000000" not in first, "black text and lines take the colour of the page"
+    assert ElementTree.fromstring(first).attrib["fill"] == "currentColor"
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparse_qonnx.plots.figure import QUIET, SERIES, label, new_figure, shorten
+from sparse_qonnx.plots.figure import QUIET, ROW_NAME, SERIES, label, new_figure, shorten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def plot_census(census: Census) -> Figure:
         values = [sum(row[column] for column in columns) / 1000 for row in rows]
         bits.barh(places, values, left=start, color=colour, label=name, height=0.7)
         start = [a + b for a, b in zip(start, values, strict=True)]
-    bits.set_yticks(list(places), [shorten(row["layer"]) for row in rows], fontsize=8)
+    bits.set_yticks(list(places), [shorten(row["layer"], ROW_NAME) for row in rows], fontsize=8)
     for text in bits.get_yticklabels():
         text.set_parse_math(False)
     bits.legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(PARTS))

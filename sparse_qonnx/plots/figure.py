@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 ACCENT = "#e4572e"
 QUIET = "#8a8f98"
-_NAME = 20
+ROW_NAME = 36
+"""Characters of a name beside a row."""
 SERIES = ("#3b7dd8", "#e4572e", "#3a9d5d", "#b07aa1", "#d9a300")
 
 
@@ -49,9 +50,9 @@ def label(axes: Axes, title: str = "", below: str = "") -> None:
     axes.set_xlabel(below, fontsize=8, color=QUIET, parse_math=False)
 
 
-def shorten(name: str) -> str:
-    """A name that fits above a panel."""
-    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}\u2026"
+def shorten(name: str, most: int = 20) -> str:
+    """A name that fits above a panel; more of it beside a row."""
+    return name if len(name) <= most else f"{name[: most - 1]}\u2026"
 
 
 def quiet_frame(axes: Axes) -> None:
@@ -73,5 +74,6 @@ def to_svg(figure: Figure) -> str:
     with mpl.rc_context(options):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    svg = text[text.index("<svg") :].replace("<svg", '<svg fill="currentColor"', 1)  # of text; shapes state theirs
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     return re.sub(r"\b(fill|stroke): #000000", r"\1: currentColor", svg)

@@ -14,7 +14,7 @@ from onnx import ModelProto
 from sparse_qonnx.files import read_model
 from sparse_qonnx.grid import Grid
 from sparse_qonnx.layers import Layer, LayeredGraph, Quantizer
-from sparse_qonnx.plots.figure import QUIET, SERIES, label, new_figure, quiet_frame, shorten
+from sparse_qonnx.plots.figure import QUIET, ROW_NAME, SERIES, label, new_figure, quiet_frame, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +127,7 @@ def _draw_rows(axes: Axes, rows: list[Widths]) -> None:
     axes.axvline(0, color=QUIET, linewidth=1)
     axes.use_sticky_edges = False
     axes.margins(x=0.06, y=0.02)
-    axes.set_yticks(range(len(rows)), [shorten(row.name) for row in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [shorten(row.name, ROW_NAME) for row in rows], fontsize=8)
     for text in axes.get_yticklabels():
         text.set_parse_math(False)
     axes.invert_yaxis()
