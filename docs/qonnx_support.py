@@ -217,6 +217,11 @@ ROWS: dict[str, Row] = {
         fixed_batch=True,
     ),
     "QuantizeGraph": Row(_with("QuantizeGraph", {}), note="with an empty map; a new quantizer changes the network"),
+    "QuantToQCDQ": Row(
+        _plain("QuantToQCDQ"),
+        note="`QuantizeLinear`, `Clip` and `DequantizeLinear` for each `Quant` of at most 8 bits; make firmware from "
+        "the file before",
+    ),
     "RebalanceIm2Col": Row(_with("RebalanceIm2Col", 2)),
     "GiveReadableTensorNames": Row(
         lambda _model: ComposedTransformation([GiveUniqueNodeNames(), GiveReadableTensorNames()]),
@@ -316,7 +321,7 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "qonnx-cleanup": Command(("{model}", "--out-file={out}"), "{out}"),
-    "qonnx-convert": Command(("{model}", "--output-style=qcdq", "--output-file={out}"), "{out}"),
+    "qonnx-convert": Command(("{model}", "--output-style=qcdq", "--output-file={out}"), "{out}", "as `QuantToQCDQ`"),
     "qonnx-download-model": Command(note="downloads qonnx's own test models"),
     "qonnx-exec": Command(
         ("{model}", "{x}", f"--override-batchsize={EVENTS}"), note="`--override-batchsize`, as the batch is symbolic"

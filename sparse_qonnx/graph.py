@@ -99,8 +99,11 @@ class GraphBuilder:
 
     def constant(self, name: str, values: Array) -> str:
         """Add an initializer; returns its (unique) name."""
+        return self._initializer(name, np.ascontiguousarray(values))
+
+    def _initializer(self, name: str, values: Array) -> str:
         name = self.unique(name)
-        tensor = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        tensor = numpy_helper.from_array(values, name)
         self.initializers[name] = tensor
         self.values[name] = helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims))
         return name
@@ -113,7 +116,8 @@ class GraphBuilder:
         """
         parameters, attributes = weight_quantizer(name, values)
         source = self.constant(name, np.asarray(values, dtype=np.float32))
-        parts = [self.constant(f"{name}.{part}", value) for part, value in parameters.items()]
+        # without dimensions, as other tools expect the parameters of a whole tensor
+        parts = [self._initializer(f"{name}.{part}", value) for part, value in parameters.items()]
         (result,) = self.node("Quant", [source, *parts], [f"{name}.q"], domain=QUANT_DOMAIN, **attributes)
         return result
 

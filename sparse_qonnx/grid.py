@@ -58,6 +58,11 @@ class Grid:
     rounded: bool = False
     occupancy: Occupancy | None = None
 
+    def __post_init__(self) -> None:
+        # arithmetic on object arrays without dimensions gives bare integers
+        for name in ("lo", "hi"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=object))
+
     @classmethod
     def of_type(cls, kind: FixedPointType, rank: int) -> Grid:
         """The full range of a fixed-point type, for a sample of `rank` dimensions."""

@@ -89,7 +89,7 @@ class Network:
 
     def constant(self, name: str, values: ArrayLike) -> ir.Value:
         """A constant, in the type of the array."""
-        array = np.ascontiguousarray(np.asarray(values))
+        array = np.asarray(values, order="C")  # not ascontiguousarray, which makes scalars vectors
         tensor = ir.tensor(array, name=self._new(name))
         self._tensors[name] = ir.to_proto(tensor)
         return self._keep(self._tape.initializer(tensor))

@@ -19,6 +19,7 @@ import sparse_qonnx as sq
 from harness import KERNELS, same
 from sparse_qonnx.errors import ConfigurationError, ModelFileError, PrecisionError
 from sparse_qonnx.graph import read_metadata
+from sparse_qonnx.passes.infer_grids import infer_grids
 from sparse_qonnx.reference import run_reference
 from sparse_qonnx.runtime import run_qonnx, run_tensors
 
@@ -70,6 +71,19 @@ def test_every_method_everywhere() -> None:
     for kernels in KERNELS:
         assert same(run_tensors(model, {"image": x}, kernels=kernels)[name], want), kernels
     assert read_metadata(model)["sparse_qonnx.input_precision.image"] == "ap_ufixed<6,2>"
+
+
+def test_scalar_constants_of_other_operators() -> None:
+    net = sq.Network()
+    x = net.dense(net.input("x", (4,)), grid(np.random.default_rng(0), 4, 3), name="dense")
+    limits = [net.constant(name, np.float32(value)) for name, value in (("low", -0.5), ("high", 0.75))]
+    net.output(net.op("Clip", [x, *limits], name="clip"))
+    model = net.build("ap_fixed<6,2>")
+    values = (np.random.default_rng(1).integers(-32, 32, (20, 4)) / 16).astype(np.float32)
+    want = run_reference(model, {"x": values})["clip"]
+    assert want.min() == -0.5 and want.max() == 0.75
+    assert same(run_tensors(model, {"x": values})["clip"], want)
+    assert infer_grids(model).grids["clip"].describe() == "ap_fixed<8,1>"
 
 
 def test_results_are_typed_onnx_ir_values() -> None:
