@@ -89,9 +89,9 @@ class Composer:
     def weights(self) -> tuple[int, float, float, float]:
         return (
             self.draw(SEEDS),
-            self.pick([1.0, 0.5, 2.0, 0.1]),
+            self.pick([1.0, 0.5, 2.0, 0.7]),
             self.pick([0.25, 0.0, 1.0, 0.125]) if not self.wide else 0.0,
-            self.pick([0.0, 0.3, 0.0, 1.0]) if self.rarely(3) else 0.0,
+            self.pick([0.3, 0.6, 0.9, 1.0]) if self.rarely(6) else 0.0,
         )
 
     def layer(self, cls: str, stem: str, *positional: Any, **settings: Any) -> Layer:

@@ -86,7 +86,7 @@ class DenseComposer(Composer):
             "rearrange",
             "pool1d",
         ]
-        for _ in range(self.draw(st.integers(0, 3))):
+        for _ in range(self.pick([1, 2, 0, 3, 2])):
             move = self.pick(moves)
             result = self.dense_merge(values) if move == "dense_merge" else getattr(self, move)(values[-1])
             values.append(result)

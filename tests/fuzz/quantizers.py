@@ -36,8 +36,10 @@ def trained_widths(draw: st.DrawFn, weight: bool = False, wide: bool = False) ->
         weight: whether it quantizes weights, which have fewer bits.
         wide: formats that need float64 in sums.
     """
-    first = draw(st.sampled_from([2, 1, 3, 0, -1, -2] if not weight else [1, 0, 2, -1, -2]))
-    least = draw(st.sampled_from([3, 2, 4, 1, 6, 0, -1, -2] if not weight else [2, 1, 3, 4, 0, -1]))
+    least = draw(st.sampled_from([3, 2, 4, 1, 5, 2, 0, -1] if not weight else [3, 2, 4, 1, 5, 0]))
+    # From wide enough for all that comes to one bit; formats that hold nothing have `dead` for them.
+    first = draw(st.sampled_from([2, 3, 1, 4, 2, 0] if not weight else [1, 0, 2, 1, -1]))
+    first = max(first, 1 - least)
     spread = st.sampled_from([0, 1, 2])
     least += 7 if wide else 0
     return Widths(
@@ -45,7 +47,7 @@ def trained_widths(draw: st.DrawFn, weight: bool = False, wide: bool = False) ->
         signed=draw(st.sampled_from([1.0, 1.0, 0.0, 0.5])),
         integer=(first, first + draw(spread)),
         fractional=(least, least + draw(spread)),
-        dead=draw(st.sampled_from([0.0] * 12 + [0.1, 0.1, 0.5, 0.5, 1.0])),
+        dead=draw(st.sampled_from([0.0] * 30 + [0.1, 0.1, 0.1, 0.3, 0.3, 0.5, 0.5, 1.0])),
     )
 
 

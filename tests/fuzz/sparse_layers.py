@@ -159,14 +159,15 @@ class SparseComposer(DenseComposer):
         (x,) = self.call(block, value.name, value.mask)
         return replace(value, name=x, shape=result.shape, filled=False)
 
-    def merge(self, values: list[Sparse]) -> Sparse | None:
-        """Add or Concatenate two feature maps; None where no two fit."""
+    def merge(self, values: list[Sparse]) -> Sparse:
+        """Merge two feature maps on the same pixels: a branch, or a convolution and its input."""
         last = values[-1]
         others = [v for v in values[:-1] if v.pixels == last.pixels]
+        if not others:
+            others, last = [last], self.conv(last)
+            self.note("residual")
         if self.rarely(30):
             others = [v for v in values[:-1] if v.pixels != last.pixels and v.shape[:2] == last.shape[:2]] or others
-        if not others:
-            return None
         other = self.pick(others)
         if other.pixels != last.pixels:
             self.note("misuse: merge of different pixels")
@@ -221,19 +222,14 @@ class SparseComposer(DenseComposer):
     def body(self, value: Sparse) -> list[Sparse]:
         """A few sparse layers; returns the values that are left over, the last one first."""
         values = [value]
-        moves = [*("conv", "pool", "elementwise") * 2, "conv", "merge", "remask", "nested", "fill"]
-        for _ in range(self.draw(st.integers(0, 5))):
+        moves = [*["conv"] * 5, *["pool", "elementwise", "merge", "nested"] * 2, "remask", "fill"]
+        for _ in range(self.pick([1, 2, 3, 4, 2, 3, 0, 5])):
             if len(values) > 1 and self.rarely(5):
                 values.append(values.pop(self.draw(st.integers(0, len(values) - 1))))
                 self.note("branch")
             move = self.pick(moves)
             if values[-1].filled and not self.rarely(8):
                 move = self.pick(["conv", "remask", "nested"])
-            if move == "merge":
-                result = self.merge(values)
-                if result is None:
-                    continue
-            else:
-                result = getattr(self, move)(values[-1])
+            result = self.merge(values) if move == "merge" else getattr(self, move)(values[-1])
             values.append(result)
         return values

@@ -52,6 +52,7 @@ def occurred(proto: ModelProto, values: Tensors) -> set[str]:
                 else set()
             )
         elif node.op_type == "SparseConv":
+            found |= {"convolution not all 0"} if values[node.output[0]].any() else set()
             dead = values[node.input[1]].any(axis=-1) & ~values[node.input[0]].any(axis=-1)
             found |= {"kept pixels whose features died"} if dead.any() else set()
             found |= {"dead pixels revived"} if (dead & values[node.output[0]].any(axis=-1)).any() else set()
