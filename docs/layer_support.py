@@ -196,6 +196,8 @@ _KERAS: Entries = {
     "GlobalMaxPooling2D": (_pixels, {}),
     "AveragePooling2D (on an image)": (_IMAGE, {"pool_size": 2}),
     "MaxPooling2D (on an image)": (_IMAGE, {"pool_size": 2}),
+    "MaxPooling2D (partial windows)": (_IMAGE, {"pool_size": 4}),
+    "MaxPooling2D (overlapping windows)": (_IMAGE, {"pool_size": 3, "strides": 1}),
     "MaxPooling2D (on pixels)": (_pixels, {"pool_size": 2}),
     "BatchNormalization (on pixels)": (_pixels, {}),
     "Conv2D (on pixels)": (_pixels, {"filters": 2, "kernel_size": 3}),

@@ -28,6 +28,7 @@ import multiprocessing
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from importlib.metadata import version
 from typing import Any
 
@@ -204,6 +205,7 @@ def record(options: argparse.Namespace, total: Tally, seconds: float) -> dict[st
     found |= {"tensors": {"exact": total.tensors[0], "float or quotient, tolerance": total.tensors[1]}}
     packages = ("keras", "tensorflow", "hgq2", "sparsepixels", "onnx", "onnxruntime", "qonnx", "numpy")
     found |= {"versions": {name: version(name) for name in packages}}
+    found |= {"asked": options.cases, "csim_every": options.csim_every, "date": date.today().isoformat()}
     return {"seed": options.seed, "seconds": round(seconds), "mismatches": len(total.failures), **found}
 
 
