@@ -71,6 +71,7 @@ def test_header_compiles_alone(header: str, tmp_path: Path) -> None:
 
 MODES = [(r, o) for r in RoundingMode for o in OverflowMode]
 FORMATS = [(1, 3, 2), (0, 3, 2), (1, 0, 0), (0, 0, 1), (1, -1, 3), (0, 5, -2), (1, 2, 6), (1, 0, -1), (0, -3, 5)]
+FORMATS += [(0, 14, -12), (1, 11, -10)]  # so coarse that more bits fall off than an input has
 DIVISORS = [1, 3, 9]
 X_WIDTH, X_FRACTION = 9, 4  # every input value is tried
 
@@ -95,7 +96,8 @@ def quant_config(name: str, mode: tuple[RoundingMode, OverflowMode], divisor: in
     static const rounding rounding_mode = rounding::{mode[0].value};
     static const overflow overflow_mode = overflow::{mode[1].value};
     static const int up_shift = {UP_SHIFT}; static const int align = {X_FRACTION + UP_SHIFT - FINEST};
-    static const int max_width = {max(WIDTHS)}; static const unsigned divisor = {divisor};
+    static const int max_width = {max(WIDTHS)}; static const int max_shift = {max(SHIFTS)};
+    static const unsigned divisor = {divisor};
     static const unsigned long long multiplier = {multiplier}ull; static const int multiplier_shift = {shift};
     static const unsigned n_rows = {2**X_WIDTH}, n_channels = {len(FORMATS)}, n_values = {2**X_WIDTH};
     static const int shift = {SHIFTS[0]}; static const int width = {WIDTHS[0]};

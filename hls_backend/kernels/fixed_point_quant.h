@@ -18,6 +18,7 @@ namespace sparse_qonnx {
 //   up_shift        bits by which n is widened so that no format needs a left shift before it rounds
 //   align           bits of shift above which an output, on the grid of 2^-f, has to move left onto out_T's grid
 //   max_width       the largest width
+//   max_shift       the largest shift: it may drop more bits than an input has
 //   divisor, multiplier, multiplier_shift   see divide(); 1, 1, 0 without a pending divisor
 //
 // A 0 quantizes to 0 in every mode, so empty slots stay 0 by themselves.
@@ -28,7 +29,8 @@ out_T quantize(const in_T& value, const shift_T& shift, const width_T& width, co
 #pragma HLS INLINE
     static const int n_bits = number_traits<in_T>::width + 1 + CONFIG_T::up_shift;
     static const int format_bits = CONFIG_T::max_width + 1;
-    static const int work_bits = larger<n_bits, format_bits>::value + 1;  // one more: rounding up
+    static const int needed = larger<n_bits, format_bits>::value;
+    static const int work_bits = larger<needed, CONFIG_T::max_shift>::value + 1;  // one more: rounding up, 2^max_shift
     static const int out_bits = larger<work_bits, number_traits<out_T>::width>::value + 1;
     static_assert(CONFIG_T::divisor >= 1, "fixed_point_quant: a pending divisor is 1 or more");
 

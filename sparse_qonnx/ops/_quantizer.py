@@ -61,6 +61,7 @@ def quantizer_call(
         "up_shift": table.up_shift,
         "align": Signed(table.align),
         "max_width": int(table.widths.max(initial=0)),
+        "max_shift": int(table.shifts.max(initial=0)),
         **_division(node, source, table.up_shift),
     }
     uniform = all(bool((t == t.flat[0]).all()) for t in (table.shifts, table.widths, table.signs))

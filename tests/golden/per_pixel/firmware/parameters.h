@@ -66,6 +66,7 @@ struct conv_oq_config {
     static const unsigned up_shift = 0;
     static const int align = 2;
     static const unsigned max_width = 5;
+    static const unsigned max_shift = 5;
     static const unsigned divisor = 1;
     static const unsigned multiplier = 1;
     static const unsigned multiplier_shift = 0;

@@ -32,6 +32,7 @@ struct conv_iq_config {
     static const unsigned up_shift = 0;
     static const int align = 2;
     static const unsigned max_width = 3;
+    static const unsigned max_shift = 2;
     static const unsigned divisor = 1;
     static const unsigned multiplier = 1;
     static const unsigned multiplier_shift = 0;
