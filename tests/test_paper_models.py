@@ -49,3 +49,14 @@ def test_paper_model(paper: Any, tmp_path: Path, dataset: str, bits: str, size: 
     assert report.ok, str(report)
     logits = {row.other.split(" ")[0] for row in report.table if row.tensor == "dense2" and row.tolerance == 0}
     assert {"Keras", "NumPy", "qonnx", "C-simulation"} <= logits
+
+
+@pytest.mark.parametrize(("dataset", "latency"), [("jet", 140), ("sparsemnist", 146)])
+def test_default_design_against_the_published(paper: Any, tmp_path: Path, dataset: str, latency: int) -> None:
+    """A fifth of the multiplier and selector bits, no slower than the synthesis reports of the published firmware."""
+    model = sq.export(paper.build(dataset, "8b", "l"), input_precision=PRECISION)
+    found, published = (
+        sq.to_hls(model, tmp_path / design, config={"design": design}).census() for design in ("balanced", "published")
+    )
+    assert 5 * found.headline_bits <= published.headline_bits
+    assert found.interval <= 84 and found.latency <= latency
