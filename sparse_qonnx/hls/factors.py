@@ -160,7 +160,7 @@ def _reductions(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
             yield Design("chunk", {"pixels_per_cycle": pixels}, chunk, 0, bits + selector)
         if is_chosen or pixels <= SCANNED_ROWS * c.width:
             scan = _as(call.with_config(pixels_per_cycle=pixels), "input_reduce_scan")
-            bits = pixels * (item + 4)
+            bits = pixels * (item + 8)
             yield Design("scan", {"pixels_per_cycle": pixels}, scan, 0, bits + selector)
     if asked.variant == "tree":
         n_pixels = c.height * c.width

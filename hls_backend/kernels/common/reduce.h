@@ -78,16 +78,30 @@ void reduce_one_by_one(source_T image, out_T features[CONFIG_T::n_slots * CONFIG
     }
 }
 
-// any[i] becomes any[0] || .. || any[i], in log2(N) levels.
+// Those of `kept` that another one stands before: all but the first. any[0] || .. || any[i] comes from log2(N) levels.
 template <unsigned N>
-void join_before(bit_t any[N]) {
+void without_first(const bit_t kept[N], bit_t others[N]) {
 #pragma HLS INLINE
+    bit_t any[N];
+#pragma HLS ARRAY_PARTITION variable = any complete
+    for (unsigned i = 0; i < N; i++) {
+#pragma HLS UNROLL
+        any[i] = kept[i];
+    }
     for (unsigned half = 1; half < N; half *= 2) {
 #pragma HLS UNROLL
-        for (unsigned i = 0; i < N; i++) {
+        for (unsigned start = half; start < N; start += 2 * half) {
 #pragma HLS UNROLL
-            if (i & half) any[i] = any[i] || any[(i & ~(half - 1)) - 1];
+            for (unsigned i = start; i < start + half && i < N; i++) {
+#pragma HLS UNROLL
+                any[i] = any[i] | any[start - 1];
+            }
         }
+    }
+    others[0] = false;
+    for (unsigned i = 1; i < N; i++) {
+#pragma HLS UNROLL
+        others[i] = kept[i] & any[i - 1];
     }
 }
 
@@ -97,7 +111,8 @@ void join_before(bit_t any[N]) {
 // so that what a cycle decides, whether the next chunk moves up, has four cycles' time:
 //   read     values as they come
 //   next     compared with the threshold
-//   current  pixels not yet taken
+//   current  pixels not yet taken, and beside them, so that no cycle has to find both the first and whether there are
+//            more, all of them but the first
 template <class in_T, class out_T, class coord_T, typename CONFIG_T, class source_T>
 void reduce_by_scan(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
                     coord_T coords[2 * CONFIG_T::n_slots]) {
@@ -114,18 +129,19 @@ void reduce_by_scan(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T:
     clear_slots<out_T, coord_T, CONFIG_T>(features, coords);
     in_T read_values[chunk::n_values];
     out_T next_values[chunk::n_values], current_values[chunk::n_values];
-    bit_t next_kept[n_pixels], current_kept[n_pixels];
+    bit_t next_kept[n_pixels], current_kept[n_pixels], current_others[n_pixels];
 #pragma HLS ARRAY_PARTITION variable = read_values complete
 #pragma HLS ARRAY_PARTITION variable = next_values complete
 #pragma HLS ARRAY_PARTITION variable = next_kept complete
 #pragma HLS ARRAY_PARTITION variable = current_values complete
 #pragma HLS ARRAY_PARTITION variable = current_kept complete
+#pragma HLS ARRAY_PARTITION variable = current_others complete
     for (unsigned i = 0; i < chunk::n_values; i++) {
 #pragma HLS UNROLL
         read_values[i] = 0;
         next_values[i] = 0;
         current_values[i] = 0;
-        if (i < n_pixels) next_kept[i] = current_kept[i] = false;
+        if (i < n_pixels) next_kept[i] = current_kept[i] = current_others[i] = false;
     }
     count_t n_found = 0;
     index_t n_read = 0, read_at = 0;
@@ -136,20 +152,19 @@ void reduce_by_scan(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T:
     SPARSE_QONNX_REGISTERS(current_values, chunk::n_values);
     SPARSE_QONNX_REGISTERS(next_kept, n_pixels);
     SPARSE_QONNX_REGISTERS(current_kept, n_pixels);
+    SPARSE_QONNX_REGISTERS(current_others, n_pixels);
     SPARSE_QONNX_REGISTERS(&n_found, 1);
     SPARSE_QONNX_REGISTERS(&n_read, 2);
 
     for (unsigned trip = 0; trip < n_trips; trip++) {
 #pragma HLS PIPELINE II = 1
         SPARSE_QONNX_PIPELINE(n_trips, 1);
-        bit_t any[n_pixels];
-#pragma HLS ARRAY_PARTITION variable = any complete
+        bit_t is_found = false, is_more = false;
         for (unsigned i = 0; i < n_pixels; i++) {
 #pragma HLS UNROLL
-            any[i] = current_kept[i];
+            is_found = is_found | current_kept[i];
+            is_more = is_more | current_others[i];
         }
-        join_before<n_pixels>(any);
-
         // At most one pixel is the first, so what is selected is joined by OR.
         place_t place = 0;
         raw_t taken[n_channels];
@@ -158,21 +173,17 @@ void reduce_by_scan(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T:
 #pragma HLS UNROLL
             taken[c] = 0;
         }
-        bit_t is_more = false;
         for (unsigned i = 0; i < n_pixels; i++) {
 #pragma HLS UNROLL
             SPARSE_QONNX_SKIP_IDLE(!current_kept[i]);
-            const bit_t is_before = i == 0 ? bit_t(false) : any[i > 0 ? i - 1 : 0];
-            const bit_t is_first = current_kept[i] && !is_before;
-            current_kept[i] = current_kept[i] && is_before;
-            is_more = is_more || current_kept[i];
+            const bit_t is_first = current_kept[i] && !current_others[i];
             place = place | select<place_t>(is_first, place_t(i), place_t(0));
             for (unsigned c = 0; c < n_channels; c++) {
 #pragma HLS UNROLL
                 taken[c] = taken[c] | select<raw_t>(is_first, to_raw(current_values[i * n_channels + c]), raw_t(0));
             }
         }
-        const bit_t is_found = any[n_pixels - 1] && n_found != n_slots;
+        is_found = is_found && n_found != n_slots;
         coord_T row, column;
         at.locate(place, row, column);
         put<n_slots, 2>(coords, n_found, row, is_found, 0);
@@ -188,9 +199,15 @@ void reduce_by_scan(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T:
         at.advance(is_done && is_current);
         load(is_current, is_next, is_done);
         load(is_next, is_read, is_done);
+        bit_t next_others[n_pixels], rest[n_pixels];
+#pragma HLS ARRAY_PARTITION variable = next_others complete
+#pragma HLS ARRAY_PARTITION variable = rest complete
+        without_first<n_pixels>(next_kept, next_others);
+        without_first<n_pixels>(current_others, rest);
         for (unsigned i = 0; i < n_pixels; i++) {
 #pragma HLS UNROLL
-            current_kept[i] = select<bit_t>(is_done, next_kept[i], current_kept[i]);
+            current_kept[i] = select<bit_t>(is_done, next_kept[i], current_others[i]);
+            current_others[i] = select<bit_t>(is_done, next_others[i], rest[i]);
             const bit_t is_kept = is_read && read_values[i * n_channels] > limit && chunk::is_inside(i, read_at);
             load(next_kept[i], is_kept, is_done);
         }
