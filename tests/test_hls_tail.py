@@ -79,6 +79,10 @@ def tail() -> ModelProto:
     t.keep("threshold.divisor", "ThresholdedRelu", third, alpha=0.125)
     for n, order in enumerate(((0, 3, 1, 2), (0, 2, 1, 3), (0, 3, 2, 1))):
         t.keep(f"transpose{n}", "Transpose", x, perm=order)
+    cuts = {"middle": ((1, 0), (3, 5), (1, 2)), "odd": ((1, -2), (99, 99), (2, 3)), "all": ((0,), (4,), (1,))}
+    for name, (starts, ends, axes) in cuts.items():
+        given = [t.axes(f"slice.{name}.{n}", *v) for n, v in enumerate((starts, ends, axes))]
+        t.keep(f"slice.{name}", "Slice", x, *given, t.axes(f"slice.{name}.steps", *(2,) * len(axes)))
     for op in ("ReduceSum", "ReduceMean", "ReduceMax"):
         for n, axes in enumerate(((1,), (3,), (1, 2), (1, 3))):
             t.keep(f"{op}{n}", op, x, t.axes(f"{op}{n}.axes", *axes), keepdims=n % 2)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from harness import KERNELS
 from sparse_qonnx.fixed import FixedPointType
@@ -125,3 +126,21 @@ def test_every_rule_is_tried() -> None:
     elsewhere = {"Cast", "Quant", "Gather", "Slice"}  # test_passes.py, test_fuzz_regressions.py
     tried = {case.split(" ")[0] for case in CASES}
     assert {name for _, name in standard_operators()} == tried | heads | elsewhere
+
+
+@pytest.mark.parametrize(
+    ("target", "precision", "is_known"),
+    [
+        (TensorProto.DOUBLE, "ap_fixed<6,3>", True),
+        (TensorProto.INT64, "ap_fixed<6,6>", True),
+        (TensorProto.INT64, "ap_fixed<6,8>", True),
+        (TensorProto.INT32, "ap_fixed<40,40>", False),
+        (TensorProto.INT64, "ap_fixed<6,3>", False),
+        (TensorProto.INT8, "ap_fixed<6,6>", False),
+        (TensorProto.FLOAT16, "ap_fixed<6,3>", False),
+    ],
+)
+def test_a_cast_keeps_the_grid_only_where_it_keeps_the_values(target: int, precision: str, is_known: bool) -> None:
+    graph = GraphBuilder("cast")
+    graph.output(graph.node("Cast", [graph.input("x", [3])], ["y"], to=target)[0])
+    assert (infer_grids(state_input_precision(graph.build(), precision)).grids["y"] is not None) == is_known

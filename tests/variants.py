@@ -65,7 +65,7 @@ def _layers(
                 chosen = _factors(possible, level)
                 gather = {"variant": "gather", "pixels_per_cycle": chosen["pixels_per_cycle"]}
                 yield layer.node, {"variant": "pairs"} | chosen if is_pairs else gather
-            case "sparse_pool":
+            case "sparse_pool" | "conv" | "gather":
                 yield layer.node, _factors(possible, level)
             case "dense":
                 yield layer.node, _dense(layer, scatters.get(layer.inputs[0].identifier), level, is_sparse=is_sparse)

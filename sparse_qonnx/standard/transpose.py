@@ -31,4 +31,4 @@ class Transpose(StandardOp):
         seen = view(node.where, [shape[axis] for axis in order], [strides[axis] for axis in order])
         if len(seen.shape) <= 1 and seen.strides in ((), (1,)):
             return HlsAlias()
-        return HlsCall("transpose", config={"n_values": math.prod(shape), "data_view": seen})
+        return HlsCall("transpose", config={"n_data": math.prod(shape), "first": 0, "data_view": seen})
