@@ -21,7 +21,7 @@ from sparse_qonnx.streaming.spans import Runner, cut, run_here
 from sparse_qonnx.verify import BATCH, Verifier
 
 SPAN_BATCHES = 4
-"""Batches of a span: comparing takes a thousand times as long as running, so a span is short."""
+"""Batches of a span: comparing takes hundreds of times as long as running, so a span is short."""
 
 
 @dataclass(frozen=True)
