@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
+
+from numpy.typing import NDArray
 
 from sparse_qonnx.hls.config import LayerConfig
 from sparse_qonnx.hls.streaming import MAX_WORD_BITS, stored_bits
@@ -236,7 +239,7 @@ def _dense(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
         return
     call, c, table = layer.call, _Numbers(layer.call), layer.call.table("weights")
     x, w = layer.inputs[0].type.width, table.type.width
-    constant_bits = sum((abs(int(m)) // (int(m) & -int(m))).bit_length() for m in table.values.flat if m)
+    constant_bits = _constant_bits(table.values)
     yield Design("matrix", {"reuse_factor": 1}, _as(call, "dense"), 0, c.n_rows * x * constant_bits)
     for reuse in [asked.reuse_factor] if asked.reuse_factor else range(2, c.n_inputs + 1):
         if reuse == 1:
@@ -251,7 +254,7 @@ def _dense(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
 def _windows(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
     call, c, table = layer.call, _Numbers(layer.call), layer.call.table("weights")
     x, pixels = layer.inputs[0].type.width, c.out_0 * c.out_1 * c.out_2
-    constant_bits = sum((abs(int(m)) // (int(m) & -int(m))).bit_length() for m in table.values.flat if m)
+    constant_bits = _constant_bits(table.values)
     selected = c.kernel_0 * c.kernel_1 * c.kernel_2 * c.n_channels * pixels * x
     for p in paces(pixels, asked.pixels_per_cycle):
         bits = p * x * constant_bits + (selected if p < pixels else 0)
@@ -263,6 +266,11 @@ def _lookups(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
     for p in paces(c.n_pixels, asked.pixels_per_cycle):
         call, bits = layer.call.with_config(pixels_per_cycle=p), p * c.n_channels * c.table_size * table.type.width
         yield Design("", {"pixels_per_cycle": p}, call, 0, bits)
+
+
+def _constant_bits(values: NDArray[Any]) -> int:
+    """Bits between the first and the last 1 of every constant: what products by them cost."""
+    return sum((abs(int(m)) // (int(m) & -int(m))).bit_length() for m in values.flat if m)
 
 
 def _as(call: HlsCall, function: str) -> HlsCall:
