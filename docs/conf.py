@@ -28,8 +28,7 @@ project = "sparse-qonnx"
 author = "the sparse-qonnx contributors"
 release = version = sparse_qonnx.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-EMPTY = [page.name for page in HERE.glob("*.md") if page.stat().st_size == 0]  # a record that nobody has written yet
-exclude_patterns = [*EMPTY, "_build", "_generated/*.ipynb", "_generated/supported.md"]
+exclude_patterns = ["_build", "_generated/*.ipynb", "_generated/supported.md"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

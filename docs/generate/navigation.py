@@ -14,6 +14,5 @@ def name_the_rest(app: Any, name: str, source: list[str]) -> None:
     if name != "index":
         return
     named = set(source[0].splitlines())
-    pages = (page for page in Path(app.srcdir).glob("*.md") if page.name not in app.config.exclude_patterns)
-    found = sorted(page.stem for page in pages if page.stem != "index")
+    found = sorted(page.stem for page in Path(app.srcdir).glob("*.md") if page.stem != "index")
     source[0] = source[0].replace(REST, "\n".join(page for page in found if page not in named))
