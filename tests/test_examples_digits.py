@@ -21,4 +21,4 @@ def test_demo(repository: Path, tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "C-sim" in done.stdout
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"digits.keras", "digits.onnx", "event.png", "firmware"}
+    assert names == {"digits.keras", "digits.onnx", "event.png", "firmware", "x.npy"}
