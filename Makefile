@@ -22,6 +22,7 @@ help:
 	@echo "make test    all tests              make lint    style and types     make format  apply the style"
 	@echo "make fuzz    random networks        make bench   measurements        make clean   remove what was built"
 	@echo "make sanitize  tests of the native kernels under ASan and UBSan    make kill  interrupted commands, full disks"
+	@echo "make variants  every kernel variant and parallel factor of published and random networks, C-simulated"
 	@echo "make docs    the documentation site: build/docs/index.html"
 
 $(BIN)/python:
