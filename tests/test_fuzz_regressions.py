@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from fractions import Fraction
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -194,3 +195,42 @@ def test_outputs_of_float_layers_state_their_shape() -> None:
     model = export(sparse_model(body), input_precision="ap_fixed<9,5>")
     onnx.checker.check_model(model)
     assert tensor_shape(model.graph.output[0]) == ("batch", 14, 8)
+
+
+@pytest.mark.csim
+def test_formats_coarser_than_their_input_in_firmware(tmp_path: Path) -> None:
+    """Half of a step had no place in the kernel's integers, and a bias of 0 more fractional bits than the sums."""
+    from sparse_qonnx.hls import to_hls
+
+    graph = GraphBuilder("g")
+    x = graph.input("x", (4,))
+    for mode in RoundingMode:
+        for frac in (-1, -2, 2):
+            form = [graph.constant(f"{mode}.{frac}.{n}", np.array(v, np.float32)) for n, v in enumerate((1, 4, frac))]
+            modes = {"rounding_mode": mode.value, "overflow_mode": "SAT"}
+            (y,) = graph.sparse("FixedPointQuant", [x, *form], [f"{mode.value}{frac + 2}"], **modes)
+            graph.output(y)
+    weights = graph.quantized_constant("weights", np.array([[1.0], [2.0], [-1.0], [4.0]]))
+    graph.output(graph.node("MatMul", ["TRN0", weights], ["product"])[0])
+    model = finalize(graph.build(), "ap_fixed<4,-2>")
+    events = {"x": (np.arange(-8, 8, dtype=np.float32) / 64).reshape(4, 4)}
+    found = to_hls(model, tmp_path / "firmware").predict_tensors(events, [v.name for v in model.graph.output])
+    for name, values in run_reference(model, events).items():
+        assert np.array_equal(found[name], values), name
+
+
+@pytest.mark.keras
+def test_names_of_float_layers_do_not_depend_on_what_was_converted_before() -> None:
+    pytest.importorskip("sparsepixels")
+    pytest.importorskip("tf2onnx")
+    from keras_models import sparse_model
+    from sparse_qonnx.export import export
+
+    def body(x: Any, mask: Any) -> Any:
+        import keras
+
+        return keras.layers.LayerNormalization(name="normed")(keras.layers.Flatten(name="flatten")(x))
+
+    model = sparse_model(body)
+    first, second = (export(model, input_precision="ap_fixed<9,5>").SerializeToString(deterministic=True) for _ in "12")
+    assert first == second

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -127,12 +128,14 @@ def _append(call: LayerCall, inputs: list[DenseValue], model: ModelProto) -> tup
     results = [value.name for value in model.graph.output]
     wanted = dict(zip(results, (call.name if n == 0 else f"{call.name}.{n}" for n in range(len(results))), strict=True))
     for tensor in model.graph.initializer:
-        (names[tensor.name],) = graph.node("Constant", [], [f"{call.name}/{tensor.name}"], value=tensor)
+        own = f"{call.name}/{_uncounted(tensor.name)}"
+        constant = onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor))  # its name is another counted one
+        (names[tensor.name],) = graph.node("Constant", [], [own], value=constant)
     for node in model.graph.node:
         if node.domain not in ("", "ai.onnx"):
             call.refuse(f"tf2onnx gives the operator {node.domain}.{node.op_type}", allowed="standard ONNX operators")
         attributes = {a.name: _renamed(helper.get_attribute_value(a), names) for a in node.attribute}
-        outputs = [wanted.get(name, f"{call.name}/{name}") for name in node.output]
+        outputs = [wanted.get(name, f"{call.name}/{_uncounted(name)}") for name in node.output]
         made = graph.node(node.op_type, [names[name] for name in node.input], outputs, **attributes)
         names.update(zip(node.output, made, strict=True))
     for name in results:
@@ -142,6 +145,11 @@ def _append(call: LayerCall, inputs: list[DenseValue], model: ModelProto) -> tup
     for name, shape in zip(results, shapes, strict=True):
         graph.state_shape(names[name], shape)  # tf2onnx computes some at run time
     return tuple(DenseValue(names[n], s, float_head=call.name) for n, s in zip(results, shapes, strict=True))
+
+
+def _uncounted(name: str) -> str:
+    """A name without tf2onnx's numbers, which depend on what was converted before."""
+    return re.sub(r"__\d+", "", name)
 
 
 def _renamed(attribute: Any, names: dict[str, str]) -> Any:

@@ -246,7 +246,7 @@ class SparseConv(SparseOp):
             },
             (
                 HlsTable("weights", _between_zeros(numerators(weights)), weights.frac),
-                HlsTable("biases", biases, 0 if bias is None else bias.frac),
+                HlsTable("biases", biases, min(x.frac + weights.frac, 0) if bias is None else bias.frac),
             ),
             function="sparse_conv_pairs",
         )

@@ -70,6 +70,6 @@ class Conv(StandardOp):
         biases = np.zeros(filters, dtype=object) if bias is None else numerators(bias, x.divisor)
         tables = (
             HlsTable("weights", numerators(weights), weights.frac),
-            HlsTable("biases", biases, 0 if bias is None else bias.frac),
+            HlsTable("biases", biases, min(out.frac, 0) if bias is None else bias.frac),
         )
         return HlsCall("conv", (0,), config, tables)

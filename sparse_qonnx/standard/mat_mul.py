@@ -44,6 +44,6 @@ class MatMul(StandardOp):
             {"n_rows": math.prod(rows), "n_inputs": inputs, "n_outputs": outputs, "accum_t": accum},
             (
                 HlsTable("weights", numerators(weights), weights.frac),
-                HlsTable("biases", np.zeros(outputs, dtype=object)),
+                HlsTable("biases", np.zeros(outputs, dtype=object), min(out.frac, 0)),
             ),
         )
