@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sparse_qonnx import html
+from sparse_qonnx.text import marked_up
 
 Array = NDArray[Any]
 
@@ -112,7 +113,8 @@ class ComparisonTable(Sequence[Comparison]):
             numbers = (f"{max(row.largest for row in rows):.3g}", f"{tolerance:.3g}")
             style = "" if all(row.ok for row in rows) else "bold red"
             values = f"{max(row.values for row in rows):,}"
-            table.add_row(tensor, values, *(cells.get(other, "-") for other in others), *numbers, style=style)
+            mismatches = (cells.get(other, "-") for other in others)
+            table.add_row(marked_up(tensor), values, *mismatches, *numbers, style=style)
         return table
 
     def to_html_table(self, notes: Sequence[str] = ()) -> html.Table:

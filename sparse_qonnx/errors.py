@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from sparse_qonnx.text import printable
+
 
 class SparseQonnxError(Exception):
     """Base of every error this package raises on purpose.
@@ -28,13 +30,13 @@ class SparseQonnxError(Exception):
         return partial(type(self), allowed=self.allowed, fix=self.fix), (self.where, self.problem)
 
     def message(self) -> str:
-        """The whole message on one line: where, problem, allowed, fix."""
+        """The whole message on one printable line: where, problem, allowed, fix."""
         parts = [f"{self.where}: {self.problem}"]
         if self.allowed:
             parts.append(f"Allowed: {self.allowed}")
         if self.fix:
             parts.append(f"Fix: {self.fix}")
-        return ". ".join(part.rstrip(".") for part in parts) + "."
+        return ". ".join(printable(part).rstrip(".") for part in parts) + "."
 
 
 class UnsupportedLayerError(SparseQonnxError):

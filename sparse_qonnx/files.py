@@ -5,34 +5,58 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import onnx
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from sparse_qonnx.aside import aside_file
+from sparse_qonnx.checks import checked
+from sparse_qonnx.checks.external import inline_external_data
 from sparse_qonnx.errors import ModelFileError
+from sparse_qonnx.limits import Limits, current
 
 
 def read_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProto:
-    """A model from a path, from bytes, or as it is.
+    """A model from a path, from bytes, or in memory, checked and with every type stated that can be inferred.
+
+    External data is read into it, from files in the model's own folder only. What a model may ask for is in
+    `sparse_qonnx.limits`. A model in memory is returned as it is where nothing was missing in it.
 
     Raises:
-        ModelFileError: if the file is missing, not ONNX, or not a valid model.
+        ModelFileError: if the file is missing, not ONNX, not a valid model, or asks for more than the limits allow.
+        UnsupportedNodeError: if an operator of this package has attributes or inputs that it cannot have.
+        PrecisionError: if a constant holds NaN or infinity.
     """
+    limits = current()
     if isinstance(source, ModelProto):
-        return source
+        return checked(source, "model", limits)
     where = "model bytes" if isinstance(source, bytes) else f"model file {os.fspath(source)!r}"
+    model = _parsed(source if isinstance(source, bytes) else _read(Path(source), where, limits), where, limits)
+    if not isinstance(source, bytes):
+        inline_external_data(model, Path(source).parent, where, limits)
+    return checked(model, where, limits)
+
+
+def _read(path: Path, where: str, limits: Limits) -> bytes:
+    """The bytes of a file; no more of them than are allowed are ever read, whatever it is."""
     try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError as error:
-        raise ModelFileError(where, f"cannot be read: {error.strerror}", fix="check the path") from error
+        with path.open("rb") as stream:
+            data = stream.read(limits.file_bytes + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelFileError(where, f"cannot be read: {reason}", fix="check the path") from error
+    return data
+
+
+def _parsed(data: bytes, where: str, limits: Limits) -> ModelProto:
+    limits.check("file_bytes", len(data), where, "bytes or more")
     model = ModelProto()
     try:
         model.ParseFromString(data)
-        onnx.checker.check_model(model)
-    except (DecodeError, onnx.checker.ValidationError, ValueError) as error:
-        problem = f"is not a valid ONNX model: {str(error).strip().splitlines()[0] if str(error) else error!r}"
+    except DecodeError as error:
+        problem = f"is not a valid ONNX model: {error}"
         raise ModelFileError(where, problem, fix="export it again with sparse-qonnx export") from error
+    if not model.HasField("graph"):
+        raise ModelFileError(where, "is not a valid ONNX model: it holds no graph", fix="check the path")
     return model
 
 

@@ -122,7 +122,7 @@ def quantize(
     return result
 
 
-_AP_TYPE = re.compile(r"^\s*ap_(u?)fixed\s*<\s*(\d+)\s*,\s*(-?\d+)\s*>\s*$")
+_AP_TYPE = re.compile(r"\s*ap_(u?)fixed\s*<\s*([0-9]{1,3})\s*,\s*(-?[0-9]{1,3})\s*>\s*")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class FixedPointType:
         Raises:
             PrecisionError: if the text is anything else, or the width is not 1 to 64 bits.
         """
-        match = _AP_TYPE.match(text)
+        match = _AP_TYPE.fullmatch(text)
         allowed = "ap_fixed<W,I> or ap_ufixed<W,I> with 1 <= W <= 64, for example ap_ufixed<18,1>"
         if match is None or not 1 <= int(match.group(2)) <= 64 or abs(int(match.group(3))) > 128:
             raise PrecisionError(where, f"cannot read {text!r} as a fixed-point type", allowed=allowed)

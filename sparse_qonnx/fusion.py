@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from sparse_qonnx.errors import SparseQonnxError
 from sparse_qonnx.fixed import quantize
 from sparse_qonnx.graph import QUANT_DOMAIN, all_values, initializers, tensor_shape
 from sparse_qonnx.grid import FLOAT32_BITS, FLOAT64_BITS
@@ -126,7 +127,7 @@ class _Graph:
             names = [node.name for node in self.model.graph.node]
             try:
                 self._proof = infer_grids(self.model) if len({*names}) == len(names) else Proof()
-            except Exception:  # files of others may hold anything; what cannot be proven is left as it is
+            except SparseQonnxError:  # what cannot be proven is left as it is
                 self._proof = Proof()
         return self._proof
 

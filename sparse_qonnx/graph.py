@@ -188,7 +188,7 @@ class GraphBuilder:
 
 
 def infer_node(
-    node: NodeProto, values: dict[str, ValueInfoProto], initializers: dict[str, TensorProto]
+    node: NodeProto, values: dict[str, ValueInfoProto], initializers: dict[str, TensorProto], opset: int = OPSET
 ) -> list[ValueInfoProto]:
     """Types and shapes of a node's outputs from those of its inputs.
 
@@ -198,16 +198,20 @@ def infer_node(
     if node.domain == QUANT_DOMAIN:
         return [_renamed(values[node.input[0]], node.output[0])]
     if node.domain == DOMAIN:
-        return operators()[node.op_type].output_values(node, [values[n] if n else None for n in node.input])
-    schema = onnx.defs.get_schema(node.op_type, OPSET, node.domain)
+        inputs = [values[n] if n else None for n in node.input]
+        try:
+            return operators()[node.op_type].output_values(node, inputs)
+        except ValueError as error:
+            raise ModelFileError(f"node {node.name!r} ({node.op_type})", f"does not fit its inputs: {error}") from error
+    schema = onnx.defs.get_schema(node.op_type, opset, "" if node.domain == "ai.onnx" else node.domain)
     known = {n: values[n].type for n in node.input if n}
     data = {n: initializers[n] for n in node.input if n in initializers}
-    opsets = [helper.make_opsetid("", OPSET)]
+    opsets = [helper.make_opsetid("", opset)]
     try:
         types = shape_inference.infer_node_outputs(
             schema, node, known, data, opset_imports=opsets, ir_version=IR_VERSION
         )
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError) as error:
         raise ModelFileError(f"node {node.name!r} ({node.op_type})", f"does not fit its inputs: {error}") from error
     return [helper.make_value_info(n, types[n]) if n in types else ValueInfoProto(name=n) for n in node.output if n]
 

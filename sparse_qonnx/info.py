@@ -9,13 +9,13 @@ from pathlib import Path
 from onnx import TensorProto, ValueInfoProto
 from rich import box
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
 
 from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx.files import read_model
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types
+from sparse_qonnx.text import marked_up
 
 
 def describe(path: str | os.PathLike[str]) -> Iterator[RenderableType]:
@@ -28,11 +28,11 @@ def describe(path: str | os.PathLike[str]) -> Iterator[RenderableType]:
     proof = infer_grids(model)
     values = all_values(model)
     opsets = ", ".join(f"{o.domain or 'onnx'} {o.version}" for o in model.opset_import)
-    yield escape(f"{os.fspath(path)}: {Path(path).stat().st_size:,} bytes, IR {model.ir_version}, {opsets}")
+    yield marked_up(f"{os.fspath(path)}: {Path(path).stat().st_size:,} bytes, IR {model.ir_version}, {opsets}")
     types = input_types(model)
     for value in model.graph.input:
         stated = types.get(value.name)
-        yield escape(f"input {value.name} {_shape(value)}: {stated or 'no fixed-point type stated'}")
+        yield marked_up(f"input {value.name} {_shape(value)}: {stated or 'no fixed-point type stated'}")
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     for title in ("result", "operator", "shape", "held in", "exact type"):
         table.add_column(title, overflow="fold", no_wrap=title in ("held in", "exact type"))
@@ -40,12 +40,12 @@ def describe(path: str | os.PathLike[str]) -> Iterator[RenderableType]:
         for n, name in enumerate(output for output in node.output if output):
             operator = node.op_type if n == 0 else ""
             cells = (name, operator, _shape(values.get(name)), _element(values.get(name)), _exact(proof, name))
-            table.add_row(*(escape(cell) for cell in cells))
+            table.add_row(*(marked_up(cell) for cell in cells))
     yield table
     parameters = sum(t.ByteSize() for t in model.graph.initializer)
     yield f"{len(model.graph.node)} nodes, {len(model.functions)} function bodies, {parameters:,} bytes of constants"
     library = find_library()
-    yield escape(f"native kernels: {library if library is not None else why_no_library()}")
+    yield marked_up(f"native kernels: {library if library is not None else why_no_library()}")
 
 
 def _shape(value: ValueInfoProto | None) -> str:

@@ -13,6 +13,8 @@ from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from sparse_qonnx.checks.structure import require_known_nodes
+from sparse_qonnx.errors import ModelFileError, SparseQonnxError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import SparseOp
@@ -57,11 +59,21 @@ def run_reference(
 
     Returns:
         Arrays by tensor name.
+
+    Raises:
+        InputDataError: an operator of this package is given what it cannot take.
+        ModelFileError: onnx's reference cannot execute the model.
     """
     bare = ModelProto()
     bare.CopyFrom(read_model(model))
+    require_known_nodes(bare, "the NumPy reference")
     del bare.functions[:]  # they would take the place of the definitions
-    evaluator = ReferenceEvaluator(bare, new_ops=list(_new_ops()))
-    results: Any = evaluator.run(None, {k: np.asarray(v) for k, v in inputs.items()}, intermediate=True)
+    try:
+        evaluator = ReferenceEvaluator(bare, new_ops=list(_new_ops()))
+        results: Any = evaluator.run(None, {k: np.asarray(v) for k, v in inputs.items()}, intermediate=True)
+    except SparseQonnxError:
+        raise
+    except Exception as error:  # onnx's reference raises whatever NumPy does
+        raise ModelFileError("model", f"the NumPy reference cannot execute it: {error}") from error
     wanted = [v.name for v in bare.graph.output] if tensors is None else list(tensors)
     return {name: results[name] for name in wanted}

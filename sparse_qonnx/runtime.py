@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +17,11 @@ from onnx import ModelProto
 from sparse_qonnx import fusion
 from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx._workarounds import qonnx_ir_version
-from sparse_qonnx.errors import ConfigurationError, InputDataError, ModelFileError, ToolError
+from sparse_qonnx.checks.structure import require_known_nodes
+from sparse_qonnx.errors import ConfigurationError, InputDataError, ModelFileError, SparseQonnxError, ToolError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.graph import all_values, tensor_shape
+from sparse_qonnx.limits import current
 
 Array = NDArray[Any]
 Source = str | os.PathLike[str] | bytes | ModelProto
@@ -109,9 +112,13 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
 
         Raises:
             InputDataError: if an input is missing, unknown, or of the wrong shape or type.
+            ModelFileError: if onnxruntime cannot execute the model, for example because memory does not suffice.
         """
         check_inputs(self._expected, input_feed)
-        result: list[Array] = super().run(output_names, dict(input_feed), run_options)
+        try:
+            result: list[Array] = super().run(output_names, dict(input_feed), run_options)
+        except _ORT_ERRORS as error:
+            raise ModelFileError("model", f"onnxruntime cannot execute it: {error}") from error
         return result
 
 
@@ -178,15 +185,25 @@ def run_qonnx(model: Source, inputs: Mapping[str, Array], tensors: Iterable[str]
     """Execute a model node by node in qonnx and return named tensors, the outputs by default.
 
     qonnx wants every shape to be a number, so the batch dimension of a copy is set to that of the inputs.
+
+    Raises:
+        UnsupportedNodeError: a node of a domain that is not known here: qonnx imports the Python module of that name.
+        ModelFileError: qonnx cannot execute the model.
     """
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
     proto = read_model(model)
+    require_known_nodes(proto, "qonnx")
     names = [v.name for v in proto.graph.output] if tensors is None else list(tensors)
     batch = len(next(iter(inputs.values())))
-    with qonnx_ir_version(proto.ir_version):
-        context = execute_onnx(ModelWrapper(with_batch(proto, batch)), dict(inputs), return_full_exec_context=True)
+    try:
+        with qonnx_ir_version(proto.ir_version):
+            context = execute_onnx(ModelWrapper(with_batch(proto, batch)), dict(inputs), return_full_exec_context=True)
+    except SparseQonnxError:
+        raise
+    except Exception as error:  # qonnx's own are bare Exceptions
+        raise ModelFileError("model", f"qonnx cannot execute it: {error}") from error
     return {name: context[name] for name in names}
 
 
@@ -200,6 +217,19 @@ def with_batch(model: ModelProto, batch: int) -> ModelProto:
             if dim.HasField("dim_param"):
                 dim.dim_value = batch
     return result
+
+
+def affordable_batch(model: ModelProto, size: int) -> int:
+    """At most `size` events, so few that the model's largest tensor stays within the limit `batch_values`.
+
+    Raises:
+        ModelFileError: if one event is too much already.
+    """
+    limits = current()
+    samples = (tensor_shape(value)[1:] for value in all_values(model).values())
+    largest = max(math.prod(n for n in sample if isinstance(n, int)) for sample in samples)
+    limits.check("batch_values", largest, "model")
+    return max(1, min(size, limits.batch_values // max(largest, 1)))
 
 
 def input_shapes(model: ModelProto) -> dict[str, tuple[int | str | None, ...]]:

@@ -19,7 +19,7 @@ from sparse_qonnx.files import read_model
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types
 from sparse_qonnx.reference import run_reference
-from sparse_qonnx.runtime import InferenceSession, check_inputs, input_shapes, run_qonnx, with_outputs
+from sparse_qonnx.runtime import InferenceSession, affordable_batch, check_inputs, input_shapes, run_qonnx, with_outputs
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
@@ -76,8 +76,9 @@ def verify(
     events = x if isinstance(x, Events) else _in_memory(proto, x)
     verifier = Verifier(proto, keras_model, project)
     report = None
-    for start in range(0, len(events), BATCH):
-        stop = min(start + BATCH, len(events))
+    size = affordable_batch(proto, BATCH)
+    for start in range(0, len(events), size):
+        stop = min(start + size, len(events))
         found = verifier.compare(events.read(start, stop))
         report = found if report is None else report + found
         if progress is not None:

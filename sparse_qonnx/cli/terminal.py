@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -15,10 +16,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sparse_qonnx import limits
 from sparse_qonnx.errors import OutputPathError, SparseQonnxError
+from sparse_qonnx.text import marked_up
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -39,7 +41,7 @@ def working(what: str) -> Iterator[None]:
     if not ERR.is_terminal:
         yield
         return
-    with ERR.status(escape(what)):
+    with ERR.status(marked_up(what)):
         yield
 
 
@@ -51,7 +53,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=ERR, transient=True) as bar:
-        task = bar.add_task(escape(what), total=None)
+        task = bar.add_task(marked_up(what), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -78,8 +80,8 @@ def import_keras() -> None:
 
 
 def say(text: str) -> None:
-    """Print a line on stdout, as it is."""
-    OUT.print(escape(text))
+    """Print a line on stdout, as it is, but for what would act on the terminal."""
+    OUT.print(marked_up(text))
 
 
 def require_folder(output: str) -> None:
@@ -151,16 +153,26 @@ def _exit(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """`--limit`, which changes one of `sparse_qonnx.limits`."""
+    text = "change how much a model may ask for, such as slots=100000 (repeatable); docs/security.md lists the limits"
+    parser.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=text)
+
+
 def call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the chosen command; an expected error becomes one message and exit code 2."""
     args = parser.parse_args(argv)
     show = warnings.showwarning
-    warnings.showwarning = lambda message, *_, **__: ERR.print(f"[yellow]warning:[/yellow] {escape(str(message))}")
+    warnings.showwarning = lambda message, *_, **__: ERR.print(f"[yellow]warning:[/yellow] {marked_up(str(message))}")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names may hold what the terminal's encoding does not
     try:
-        with _ending_in_order():
+        changed = limits.current().changed(getattr(args, "limit", ()), "--limit")
+        with limits.using(changed), _ending_in_order():
             code: int = args.run(args)
     except SparseQonnxError as error:
-        ERR.print(f"[bold red]error:[/bold red] {escape(str(error))}")
+        ERR.print(f"[bold red]error:[/bold red] {marked_up(str(error))}")
         return ERROR
     except KeyboardInterrupt:
         ERR.print("interrupted")

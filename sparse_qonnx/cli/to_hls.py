@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.markup import escape
-
-from sparse_qonnx.cli.terminal import ERR, OK, OUT, add_version, compare, require_folder, say, working
+from sparse_qonnx.cli.terminal import ERR, OK, OUT, add_limits, add_version, compare, require_folder, say, working
 from sparse_qonnx.errors import ConfigurationError
+from sparse_qonnx.text import marked_up
 
 
 def _to_hls(args: argparse.Namespace) -> int:
@@ -58,7 +57,7 @@ def _write_config(model: Any, config: dict[str, Any], target: dict[str, Any], pa
 
 
 def _log(line: str) -> None:
-    ERR.print(escape(line), style="dim")
+    ERR.print(marked_up(line), style="dim")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -80,4 +79,5 @@ def build_parser() -> argparse.ArgumentParser:
     csim = "compile the C-simulation and compare it with onnxruntime on these events"
     parser.add_argument("--csim", action="append", metavar="X.npy", help=csim)
     parser.add_argument("--build", action="store_true", help="run the HLS tool, which must be installed")
+    add_limits(parser)
     return parser

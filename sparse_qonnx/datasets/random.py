@@ -8,6 +8,7 @@ from onnx import ModelProto
 
 from sparse_qonnx.graph import tensor_shape
 from sparse_qonnx.passes.infer_grids import input_types
+from sparse_qonnx.runtime import affordable_batch
 
 
 def random_inputs(model: ModelProto, events: int, seed: int = 0) -> dict[str, NDArray[np.float32]]:
@@ -17,10 +18,11 @@ def random_inputs(model: ModelProto, events: int, seed: int = 0) -> dict[str, ND
 
     Args:
         model: the model.
-        events: how many.
+        events: how many; fewer where so many would not fit into memory, see `affordable_batch`.
         seed: of the random numbers.
     """
     rng = np.random.default_rng(seed)
+    events = affordable_batch(model, events)
     types = input_types(model)
     slots = [tensor_shape(value)[1] for value in model.graph.value_info if value.name.endswith("coords")]
     kept = max((n for n in slots if isinstance(n, int)), default=32)

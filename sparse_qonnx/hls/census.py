@@ -24,6 +24,7 @@ from sparse_qonnx.hls.headers import find_compiler
 from sparse_qonnx.hls.schedule import schedule
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
+from sparse_qonnx.text import marked_up
 
 KINDS = ("multiply", "multiply_constant", "add", "compare", "select", "register", "rom", "logic")
 """Kinds of operations: of two variables, of a variable and a constant, and so on; see `Operations.bits`."""
@@ -156,7 +157,7 @@ class Census:
         for row in self.rows:
             if row["layer"] == "total":
                 table.add_section()
-            table.add_row(row["layer"], *(_short(sum(row[key] for key in keys)) for _, *keys in _COLUMNS))
+            table.add_row(marked_up(row["layer"]), *(_short(sum(row[key] for key in keys)) for _, *keys in _COLUMNS))
         return table
 
     def to_html_table(self) -> html.Table:

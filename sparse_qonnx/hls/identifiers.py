@@ -40,14 +40,16 @@ class Namer:
 
     def __init__(self, reserved: tuple[str, ...] = ()) -> None:
         self._taken = {name.lower() for name in reserved}
+        self._last: dict[str, int] = {}
 
     def __call__(self, name: str) -> str:
         """An identifier for `name` that was not handed out before."""
         base = identifier(name)
-        candidate, n = base, 1
+        candidate, n = base, self._last.get(base.lower(), 1)
         while candidate.lower() in self._taken:
             n += 1
             candidate = f"{base}_{n}"
+        self._last[base.lower()] = n  # thousands of equal names must not be counted through each time
         self._taken.add(candidate.lower())
         return candidate
 

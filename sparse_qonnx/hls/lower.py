@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from onnx import ModelProto, NodeProto
 from sparse_qonnx.errors import PrecisionError, UnsupportedNodeError
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.graph import all_values, tensor_shape
-from sparse_qonnx.grid import Array, Grid, NodeContext
+from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
 from sparse_qonnx.hls.adder_graph import ADDERS, distributed
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.dataflow import single_readers
@@ -21,12 +22,16 @@ from sparse_qonnx.hls.layer_options import check_layers, widened
 from sparse_qonnx.hls.streaming import stream_ports
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape
+from sparse_qonnx.limits import current
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
 from sparse_qonnx.passes.split_variadic import split_variadic
 from sparse_qonnx.standard import rule_of, standard_operators
 
 HEADS = ("Softmax", "Sigmoid")
 """Operators that firmware may leave out at its end."""
+
+WIDEST = 1024
+"""Bits of the widest `ap_fixed` that the tools compile."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,24 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
     if config.io_type == "io_stream":
         stream_ports(graph)
     check_layers(config, graph)
+    _check_limits(graph)
     return graph
+
+
+def _check_limits(graph: TypedGraph) -> None:
+    """C-simulation keeps every array on the stack, and constants become text: neither may take what is there."""
+    limits, where = current(), "firmware"
+    arrays = sum(t.size * 8 * -(-t.type.width // 64) for t in graph.arrays)
+    limits.check("firmware_bytes", arrays, where)
+    limits.check("firmware_constants", sum(t.content.values.size for la in graph.layers for t in la.tables), where)
+    for tensor in graph.arrays:
+        if tensor.size == 0:
+            raise UnsupportedNodeError(f"tensor {tensor.name!r}", f"has the shape {list(tensor.shape)}: no values")
+        if tensor.type.width > WIDEST:
+            problem = f"needs {tensor.type.width} bits"
+            raise PrecisionError(
+                f"tensor {tensor.name!r}", problem, allowed=f"at most {WIDEST}", fix="quantize before it"
+            )
 
 
 # ---- nodes to steps -------------------------------------------------------------------------------------------------
@@ -126,13 +148,13 @@ def _step(
         tuple(constants.get(name) for name in node.input),
         tuple(shapes.get(name, ()) for name in node.output),
     )
-    _check_data(where, node, context)
+    _check_data(where, node, context, proof.nodes[node.name])
     call = method(context, proof.nodes[node.name])
     positions = (call.input,) if isinstance(call, HlsAlias) else call.inputs
     return Step(node.name, node.op_type, call, tuple(node.input[n] for n in positions), tuple(node.output))
 
 
-def _check_data(where: str, node: NodeProto, context: NodeContext) -> None:
+def _check_data(where: str, node: NodeProto, context: NodeContext, proof: NodeProof) -> None:
     """Refuse a node whose first input lies on no grid, unless it only passes it on."""
     if context.grids[0] is None and node.op_type not in ("Cast", "Identity"):
         raise UnsupportedNodeError(
@@ -140,6 +162,13 @@ def _check_data(where: str, node: NodeProto, context: NodeContext) -> None:
             f"reads {node.input[0]!r}, which is no fixed-point tensor",
             allowed="tensors from the input through quantizers and exact operations",
             fix="quantize the tensor before this node",
+        )
+    if proof.outputs[0] is None and node.op_type not in (*HEADS, "Cast", "Identity"):
+        raise UnsupportedNodeError(
+            where,
+            f"its result {node.output[0]!r} lies on no exact grid",
+            allowed="quantized inputs and constants",
+            fix="give the layer quantizers",
         )
 
 
@@ -194,9 +223,16 @@ def _name(
         graph.inputs.append(tensor)
         graph.views[value.name] = tensor
     for step in steps:
+        for name in step.inputs:
+            if name not in graph.views:
+                problem = f"reads {name!r}, which does not come from the input"
+                raise UnsupportedNodeError(f"node {step.node!r} ({step.op_type})", problem, allowed="data as its input")
         inputs = tuple(graph.views[name] for name in step.inputs)
         shapes = [sample_shape(tensor_shape(values[name])) for name in step.outputs]
         if isinstance(step.call, HlsAlias):
+            if math.prod(shapes[0]) != inputs[0].size:
+                problem = f"makes {list(shapes[0])} of {inputs[0].size} values"
+                raise UnsupportedNodeError(f"node {step.node!r} ({step.op_type})", problem, allowed="the same values")
             graph.views[step.outputs[0]] = replace(inputs[0], name=step.outputs[0], shape=shapes[0])
             continue
         results = tuple(

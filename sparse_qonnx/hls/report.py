@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from rich.table import Table
 
 from sparse_qonnx.errors import ToolError
+from sparse_qonnx.text import marked_up
 
 _RESOURCES = {"BRAM_18K": "BRAM_18K", "DSP": "DSP", "DSP48E": "DSP", "FF": "FF", "LUT": "LUT", "URAM": "URAM"}
 _PERFORMANCE = {
@@ -158,7 +159,7 @@ class SynthesisReport(dict[str, Any]):
         for row in self.rows:
             if row["layer"] in ("csynth", "Vivado"):
                 table.add_section()
-            table.add_row(row["layer"], *(_shown(row[key]) for key, _ in _TABLE))
+            table.add_row(marked_up(row["layer"]), *(_shown(row[key]) for key, _ in _TABLE))
         return table
 
     def __rich__(self) -> Table:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.hls.emit import INDENT, called, held, using
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import Tensor, TypedGraph
@@ -21,7 +22,9 @@ def random_events(graph: TypedGraph, n_events: int, seed: int = 0) -> dict[str, 
     slots = max((layer.outputs[0].shape[0] for layer in graph.layers if layer.op_type == "InputReduce"), default=0)
     for tensor in graph.inputs:
         kind = tensor.type
-        x = rng.integers(kind.lowest, kind.highest, (n_events, *tensor.shape), endpoint=True).astype(np.float64)
+        whole = np.int64 if kind.signed else np.uint64  # 64 bits fit one of them
+        shape = (n_events, *tensor.shape)
+        x = rng.integers(kind.lowest, kind.highest, shape, dtype=whole, endpoint=True).astype(np.float64)
         if slots and len(tensor.shape) == 3:
             pixels = tensor.shape[0] * tensor.shape[1]
             share = np.linspace(0.0, min(1.0, 2.5 * slots / pixels), n_events)
@@ -37,6 +40,10 @@ def expected_outputs(graph: TypedGraph, model: ModelProto, events: dict[str, Arr
     """What the firmware has to give, as stored (numerators where a divisor is pending), from the NumPy reference."""
     names = [tensor.name for tensor in graph.outputs]
     found = run_reference(model, {k: v.astype(np.float32) for k, v in events.items()}, names)
+    for name in names:
+        if not np.isfinite(found[name]).all():
+            fix = "give the model input fewer integer bits"
+            raise PrecisionError(f"output {name!r}", "is NaN or infinity for some event", allowed="numbers", fix=fix)
     return {t.name: _stored(t, np.asarray(found[t.name], dtype=np.float64)) for t in graph.outputs}
 
 

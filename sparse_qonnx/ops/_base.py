@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import onnx
 import onnx.shape_inference
 from numpy.typing import NDArray
-from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
 from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.custom_op.base import CustomOp
 
@@ -28,15 +28,73 @@ Array = NDArray[Any]
 Shape = tuple[int | str | None, ...]
 
 
+_KINDS = {
+    "i": (AttributeProto.INT, "an integer"),
+    "f": (AttributeProto.FLOAT, "a number"),
+    "s": (AttributeProto.STRING, "a text"),
+    "ints": (AttributeProto.INTS, "two integers"),
+}
+"""ONNX's type of each kind of attribute, and its name for people."""
+
+
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute: name, ONNX kind (`i`, `f`, `s`, `ints`), meaning, default (None = required), allowed values."""
+    """One attribute: name, ONNX kind (`i`, `f`, `s`, `ints`), meaning, default (None = required), allowed values.
+
+    Integers are sizes and counts: at least `least`, at most `most`. `ints` are rows and columns, always two.
+    """
 
     name: str
     kind: str
     doc: str
     default: int | float | str | tuple[int, ...] | None = None
     allowed: frozenset[str] | None = None
+    least: int = 1
+    most: int = 2**31 - 1
+
+    def read(self, attribute: AttributeProto | None, where: str) -> Any:
+        """The value in a node; the default where it is not there.
+
+        Raises:
+            UnsupportedNodeError: missing, of another type, or a value that is not allowed.
+        """
+        if attribute is None:
+            if self.default is None:
+                raise UnsupportedNodeError(where, f"attribute {self.name!r} is missing", allowed=self.doc)
+            return self.default
+        kind, wanted = _KINDS[self.kind]
+        if attribute.type != kind or attribute.ref_attr_name:
+            raise UnsupportedNodeError(where, f"attribute {self.name!r} has another type", allowed=wanted)
+        value = helper.get_attribute_value(attribute)
+        if self.kind == "s":
+            value = value.decode("utf-8", errors="replace")
+            if self.allowed is not None and value not in self.allowed:
+                allowed = ", ".join(sorted(self.allowed))
+                raise UnsupportedNodeError(where, f"attribute {self.name!r} is {value!r}", allowed=allowed)
+        if self.kind == "i" and not self.least <= value <= self.most:
+            allowed = f"{self.least} to {self.most}"
+            raise UnsupportedNodeError(where, f"attribute {self.name!r} is {value}", allowed=allowed)
+        if self.kind == "ints":
+            value = tuple(value)
+            if len(value) != 2 or not all(self.least <= v <= self.most for v in value):
+                allowed = f"two integers from {self.least} to {self.most}"
+                raise UnsupportedNodeError(where, f"attribute {self.name!r} is {list(value[:8])}", allowed=allowed)
+        return value
+
+
+def read_attributes(table: Sequence[Attribute], node: NodeProto) -> dict[str, Any]:
+    """Attribute values of a node, defaults filled in.
+
+    Raises:
+        UnsupportedNodeError: for an unknown or missing attribute, or a value that is not allowed.
+    """
+    where = f"node {node.name or ''.join(node.output[:1])!r} ({node.op_type})"
+    given = {attribute.name: attribute for attribute in node.attribute}
+    known = {attribute.name for attribute in table}
+    for name in given:
+        if name not in known:
+            raise UnsupportedNodeError(where, f"unknown attribute {name!r}", allowed=", ".join(sorted(known)))
+    return {attribute.name: attribute.read(given.get(attribute.name), where) for attribute in table}
 
 
 @dataclass(frozen=True)
@@ -47,6 +105,11 @@ class Port:
     shape: str
     doc: str
     optional: bool = False
+
+    @property
+    def rank(self) -> int | None:
+        """Number of dimensions; None where any will do."""
+        return self.shape.count(",") + 1 if self.shape.startswith("[") else None
 
 
 _EMPTY: dict[str, Any] = {"i": 0, "f": 0.0, "s": "", "ints": []}
@@ -101,24 +164,7 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
         Raises:
             UnsupportedNodeError: for an unknown or missing attribute, or a value that is not allowed.
         """
-        where = f"node {node.name or node.output[0]!r} ({cls.__name__})"
-        given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-        known = {attribute.name for attribute in cls.attributes}
-        for name in given:
-            if name not in known:
-                raise UnsupportedNodeError(where, f"unknown attribute {name!r}", allowed=", ".join(sorted(known)))
-        values: dict[str, Any] = {}
-        for attribute in cls.attributes:
-            value = given.get(attribute.name, attribute.default)
-            if value is None:
-                raise UnsupportedNodeError(where, f"attribute {attribute.name!r} is missing", allowed=attribute.doc)
-            if isinstance(value, bytes):
-                value = value.decode("utf-8", errors="replace")
-            if attribute.allowed is not None and value not in attribute.allowed:
-                allowed = ", ".join(sorted(attribute.allowed))
-                raise UnsupportedNodeError(where, f"attribute {attribute.name!r} is {value!r}", allowed=allowed)
-            values[attribute.name] = tuple(value) if attribute.kind == "ints" else value
-        return values
+        return read_attributes(cls.attributes, node)
 
     def get_nodeattr_types(self) -> dict[str, tuple[Any, ...]]:
         """The attribute table in the form qonnx reads."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
@@ -11,6 +11,7 @@ from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.graph import all_values, initializers, read_metadata, tensor_shape
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
 from sparse_qonnx.ops import DOMAIN, operators
+from sparse_qonnx.ops._base import Shape
 from sparse_qonnx.standard import rule_of
 
 PRECISION_KEY = "sparse_qonnx.input_precision."
@@ -50,6 +51,25 @@ def node_attributes(node: NodeProto) -> dict[str, object]:
     return {k: v.decode("utf-8", errors="replace") if isinstance(v, bytes) else v for k, v in values.items()}
 
 
+def _is_static(node: NodeProto, values: dict[str, ValueInfoProto]) -> bool:
+    """Whether every dimension but the batch of every tensor of a node is known: rules count on it."""
+    names = [name for name in (*node.input, *node.output) if name]
+    shapes = [tensor_shape(values[name]) for name in names if name in values]
+    return len(shapes) == len(names) and all(isinstance(n, int) for shape in shapes for n in shape[1:])
+
+
+_OF_CONSTANTS = ("Quant", "Cast", "Identity")
+"""Operators whose rule also holds for a constant, which has a grid of its full rank and not of one sample's."""
+
+
+def _fits(grid: Grid | None, shape: Shape) -> bool:
+    """Whether limits broadcast against one sample of a tensor."""
+    if grid is None:
+        return False
+    pairs = zip(reversed(grid.lo.shape), reversed(shape[1:]), strict=False)
+    return grid.lo.ndim <= len(shape[1:]) and all(a in (1, b) for a, b in pairs)
+
+
 def infer_grids(model: ModelProto) -> Proof:
     """Grids of all tensors, from the input types in the metadata through every node in order.
 
@@ -64,10 +84,18 @@ def infer_grids(model: ModelProto) -> Proof:
     for name, kind in input_types(model).items():
         if name in values:
             proof.grids[name] = Grid.of_type(kind, len(tensor_shape(values[name])) - 1)
+    live = {value.name for value in model.graph.input}
     for node in model.graph.node:
+        is_live = not live.isdisjoint(node.input)
         context = node_context(node, values, proof)
-        rule = rule_of(node.domain, node.op_type)
+        rule = rule_of(node.domain, node.op_type) if _is_static(node, values) else None
+        if not is_live and node.op_type not in _OF_CONSTANTS:
+            rule = None
         result = NodeProof((None,) * len(node.output)) if rule is None else rule.prove(context)
+        if is_live:
+            live.update(node.output)
+            grids = zip(result.outputs, context.output_shapes, strict=False)
+            result = replace(result, outputs=tuple(grid if _fits(grid, shape) else None for grid, shape in grids))
         proof.nodes[node.name] = result
         for name, grid in zip(node.output, result.outputs, strict=False):
             proof.grids[name] = grid

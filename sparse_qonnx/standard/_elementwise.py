@@ -28,6 +28,9 @@ def as_sample(node: NodeContext, position: int, grid: Grid) -> Grid:
         return grid
     rank = len(node.output_shapes[0]) - 1
     shape = grid.lo.shape[-rank:] if rank else ()
+    if math.prod(shape) != grid.lo.size:
+        problem = f"reads a constant of the shape {list(grid.lo.shape)}"
+        raise UnsupportedNodeError(node.where, problem, allowed="the same constant for every event")
     shape = (1,) * (rank - len(shape)) + shape
     return grid.with_limits(grid.lo.reshape(shape), grid.hi.reshape(shape))
 

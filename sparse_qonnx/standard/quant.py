@@ -15,7 +15,7 @@ from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import OverflowMode, QuantizerFormat, RoundingMode
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, quantized_limits
 from sparse_qonnx.hlscall import HlsCall
-from sparse_qonnx.ops._base import select
+from sparse_qonnx.ops._base import Attribute, read_attributes, select
 from sparse_qonnx.ops._quantizer import quantizer_call
 from sparse_qonnx.standard._base import StandardOp
 
@@ -29,6 +29,9 @@ ROUNDING_NAMES: dict[RoundingMode, str] = {
     RoundingMode.TRN_ZERO: "DOWN",
 }
 """qonnx's name of each rounding mode that it has; its `CEIL` and `UP` have no counterpart here."""
+
+_WIDEST = 64
+"""Bits of the widest quantizer with a grid: far beyond what float32 holds."""
 
 _MODES = {name: mode for mode, name in ROUNDING_NAMES.items()} | {"HALF_EVEN": RoundingMode.RND_CONV}
 
@@ -90,16 +93,29 @@ class Quant(StandardOp):
     """`qonnx.custom_op.general::Quant`; qonnx computes it in float32 whatever it is given."""
 
     domain = "qonnx.custom_op.general"
+    attributes = (
+        Attribute("signed", "i", "1 keeps negative values", least=0, most=1),
+        Attribute("narrow", "i", "1 leaves the lowest value out", 0, least=0, most=1),
+        Attribute("rounding_mode", "s", "rounding", "ROUND", frozenset({"ROUND", "HALF_EVEN", *_ROUNDINGS})),
+    )
+
+    @classmethod
+    def read_attributes(cls, node: NodeProto) -> dict[str, Any]:
+        """Attribute values of a node, defaults filled in.
+
+        Raises:
+            UnsupportedNodeError: for an unknown or missing attribute, or one of another type.
+        """
+        return read_attributes(cls.attributes, node)
 
     @classmethod
     def quantizer_format(cls, node: NodeContext) -> QuantizerFormat | None:
-        scale, zero_point, bit_width = (np.asarray(p, dtype=np.float64) for p in node.constants[1:4] if p is not None)
         k, narrow = bool(node.attributes["signed"]), bool(node.attributes.get("narrow", 0))
-        mode = _MODES.get(node.attributes.get("rounding_mode", "ROUND").upper())
-        width = int(bit_width.item()) if bit_width.size == 1 else 0
-        frac = -np.log2(scale.reshape(-1)[0])
-        simple = scale.size == 1 and frac == int(frac) and not zero_point.any() and width > 0 and (width > 1 or not k)
-        if not simple or mode is None or (narrow and not k):
+        mode, found = _MODES.get(node.attributes.get("rounding_mode", "ROUND")), _bits(node)
+        if found is None or mode is None or (narrow and not k):
+            return None
+        frac, width = found
+        if width == 1 and k:  # qonnx's bipolar
             return None
         signed, integer, fractional = (np.array(int(v)) for v in (k, width - frac - k, frac))
         overflow = OverflowMode.SAT_SYM if narrow else OverflowMode.SAT
@@ -116,7 +132,7 @@ class Quant(StandardOp):
         out = _quantized(source, form, len(node.shapes[0]) - 1)
         if node.constants[0] is not None:  # weights: every element is its own interval
             parameters = [p for p in node.constants[1:4] if p is not None]
-            exact = Grid.of_constant(quant(node.constants[0], *parameters, **node.attributes))
+            exact = Grid.of_constant(quant(node.constants[0], *parameters, **node.attributes), where=node.where)
             return NodeProof((exact,), exact.bits)
         if source is None:
             return NodeProof((out,), out.bits)
@@ -140,6 +156,18 @@ class Quant(StandardOp):
         assert form is not None, "a quantizer with a grid has a format"
         formats = form.signed, form.integer_bits, form.fractional_bits
         return quantizer_call(node, source, formats, (form.rounding, form.overflow), out)
+
+
+def _bits(node: NodeContext) -> tuple[int, int] | None:
+    """Fractional bits and width, where scale and width are one power of two and one count, and the zero point is 0."""
+    parameters = [np.asarray(p, dtype=np.float64).reshape(-1) for p in node.constants[1:4] if p is not None]
+    if len(parameters) != 3 or any(p.size != 1 or not np.isfinite(p).all() for p in (parameters[0], parameters[2])):
+        return None
+    (scale,), zero_point, (width,) = parameters
+    mantissa, exponent = np.frexp(scale)
+    if mantissa != 0.5 or zero_point.any() or width != int(width) or not 1 <= width <= _WIDEST:
+        return None
+    return 1 - int(exponent), int(width)
 
 
 def quant(x: Array, scale: Array, zero_point: Array, bit_width: Array, **attributes: Any) -> Array:

@@ -19,7 +19,7 @@ import sparse_qonnx
 from sparse_qonnx.datasets.events import Events
 from sparse_qonnx.datasets.files import read_npy_header
 from sparse_qonnx.errors import ConfigurationError
-from sparse_qonnx.runtime import InferenceSession, with_outputs
+from sparse_qonnx.runtime import InferenceSession, affordable_batch, with_outputs
 from sparse_qonnx.streaming.resume import Resumable
 from sparse_qonnx.streaming.spans import Runner, cut, run_here, span_size
 
@@ -102,6 +102,7 @@ def run_to_file(
         InputDataError: if an input file is damaged or changed meanwhile.
     """
     name = tensor or model.graph.output[0].name
+    batch = affordable_batch(model, batch)
     job = RunJob(with_outputs(model, [name]).SerializeToString(), name, kernels, batch, events)
     key, total = work_key(model, events, tensor=name, kernels=kernels, batch=batch), len(events)
     with Resumable(output, key, restart) as file:

@@ -15,6 +15,7 @@ from onnx import ModelProto
 from sparse_qonnx.comparison import Report
 from sparse_qonnx.datasets.events import Events
 from sparse_qonnx.files import read_model
+from sparse_qonnx.runtime import affordable_batch
 from sparse_qonnx.streaming.resume import Resumable
 from sparse_qonnx.streaming.run import Progress, work_key
 from sparse_qonnx.streaming.spans import Runner, cut, run_here
@@ -82,6 +83,7 @@ def verify_events(
         InputDataError: if an input file is damaged or changed meanwhile.
     """
     build = partial(_verifier, model.SerializeToString()) if verifier is None else lambda: verifier
+    batch = affordable_batch(model, batch)
     job = VerifyJob(build, batch, events)
     key = work_key(model, events, batch=batch, **(options or {}))
     with nullcontext() if output is None else Resumable(output, key, restart) as file:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from sparse_qonnx.cli.data import add_data, runner
-from sparse_qonnx.cli.terminal import OK, add_input, progress, require_folder, say
+from sparse_qonnx.cli.terminal import OK, add_input, add_limits, progress, require_folder, say
 
 HELP = "run an ONNX file in onnxruntime"
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kernels = "native kernels (default), or the function bodies in the file, as stock onnxruntime runs them"
     parser.add_argument("--kernels", choices=["native", "function"], default="native", help=kernels)
     add_data(parser, batch=256)
+    add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from sparse_qonnx.aside import scratch_folder
 from sparse_qonnx.cli.data import add_data, runner
 from sparse_qonnx.cli.terminal import (
     add_input,
+    add_limits,
     import_keras,
     positive,
     progress,
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report = "write the report as JSON, too; an interrupted comparison is gone on with"
     parser.add_argument("-o", "--output", metavar="REPORT.json", help=report)
     add_data(parser, batch=128)
+    add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:
