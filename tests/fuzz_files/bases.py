@@ -1,4 +1,4 @@
-"""The valid files that are mutated: tiny, each with other operators, together with every kind of node that has a rule."""
+"""The valid files that are mutated: tiny, each with other operators, together with most nodes that have a rule."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import queue
 import random
 import subprocess
@@ -53,7 +52,9 @@ class Tally:
         return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
 
 
-def run_cases(start: int, stop: int, seed: str, options: list[str], timeout: float, until: float, folder: Path) -> Tally:
+def run_cases(
+    start: int, stop: int, seed: str, options: list[str], timeout: float, until: float, folder: Path
+) -> Tally:
     """Cases from `start` to `stop`, until the clock says `until`."""
     tally = Tally()
     while start < stop and time.monotonic() < until:
@@ -66,7 +67,18 @@ def _run_process(
 ) -> int:
     """One process; the case with which to go on."""
     errors = folder / "stderr.txt"
-    line = [sys.executable, str(WORKER), "--seed", seed, "--cases", str(start), str(stop), "--stderr", str(errors), *options]
+    line = [
+        sys.executable,
+        str(WORKER),
+        "--seed",
+        seed,
+        "--cases",
+        str(start),
+        str(stop),
+        "--stderr",
+        str(errors),
+        *options,
+    ]
     process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
     lines: queue.Queue[str | None] = queue.Queue()
     assert process.stdout is not None

@@ -23,7 +23,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+if __package__ in (None, ""):  # it is always run as a script
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
@@ -95,7 +96,12 @@ class Worker:
         self.tell(f"{case} {name} {json.dumps([outcome, detail])}")
 
     def canaries(self) -> list[Path]:
-        return [path for name in ("CANARY", "CANARY.h") for path in (self.folder / name, self.folder / "p" / name, Path("/tmp") / name) if path.exists()]
+        return [
+            path
+            for name in ("CANARY", "CANARY.h")
+            for path in (self.folder / name, self.folder / "p" / name, Path("/tmp") / name)
+            if path.exists()
+        ]
 
     # ---- commands ---------------------------------------------------------------------------------------------------
 
@@ -111,7 +117,14 @@ class Worker:
             "native": (cli.main, "run", str(self.path), *arguments, "-o", "y.npy"),
             "verify": (cli.main, "verify", str(self.path), "--events", "3"),
             "hls": (cli.main_hls, str(self.path), "-o", str(project), "--force"),
-            "csim": (cli.main_hls, str(self.path), "-o", str(project), "--force", *(a.replace("--input", "--csim", 1) for a in arguments)),
+            "csim": (
+                cli.main_hls,
+                str(self.path),
+                "-o",
+                str(project),
+                "--force",
+                *(a.replace("--input", "--csim", 1) for a in arguments),
+            ),
         }
         main, *line = lines[name]
         code, output = capture(lambda: main(line))
