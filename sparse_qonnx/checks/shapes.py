@@ -129,6 +129,8 @@ def _check_parameters(node: NodeProto, values: dict[str, ValueInfoProto]) -> Non
     """A quantizer's parameters broadcast against its data, or are maps `[H, W, C]` read at coordinates."""
     where = f"node {node.name!r} ({node.op_type})"
     data, *parameters = (tensor_shape(values[name]) for name in node.input[:4])
+    if node.op_type == "Quant" and math.prod(n for n in parameters[2] if isinstance(n, int)) != 1:
+        raise ModelFileError(where, f"the bit width has the shape {_shown(parameters[2])}", allowed="one number")
     try:
         np.broadcast_shapes(*(tuple(n for n in shape if isinstance(n, int)) for shape in parameters))
     except ValueError as error:

@@ -20,6 +20,7 @@ from sparse_qonnx.hls.fuse import PASSES
 from sparse_qonnx.hls.identifiers import Namer
 from sparse_qonnx.hls.layer_options import check_layers, widened
 from sparse_qonnx.hls.streaming import stream_ports
+from sparse_qonnx.hls.templates import words
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape
 from sparse_qonnx.limits import current
@@ -214,7 +215,7 @@ def _by_adders(step: Step, proof: Proof, config: HlsConfig) -> Step:
 def _name(
     model: ModelProto, steps: list[Step], outputs: list[str], proof: Proof, graph: TypedGraph, config: HlsConfig
 ) -> None:
-    namer = Namer((graph.top, graph.namespace, "defines", "parameters"))
+    namer = Namer((graph.top, graph.namespace, "defines", "parameters", *words()))
     values = all_values(model)
     for value in model.graph.input:
         grid = proof.grids[value.name]

@@ -192,7 +192,9 @@ class SparseConv(SparseOp):
         """Raises ValueError where the weights do not fit the features, the kernel, the groups or the bias."""
         channels, (filters, group_channels, *kernel), group = shapes[0][2], shapes[2], attributes["group"]
         wanted = [group_channels * group if isinstance(group_channels, int) else None, *attributes["kernel_shape"]]
-        fits = all(a == b or not isinstance(a, int) for a, b in zip((channels, *kernel), wanted, strict=True) if b)
+        fits = all(
+            a == b or not isinstance(a, int) for a, b in zip((channels, *kernel), wanted, strict=True) if b is not None
+        )
         fits &= not isinstance(filters, int) or (filters % group == 0 and filters > 0)
         bias = shapes[3] if len(shapes) > 3 else ()
         if not fits or bias not in ((), (filters,)):
