@@ -27,7 +27,7 @@ from sparse_qonnx.grid import FLOAT32_BITS, FLOAT64_BITS
 from sparse_qonnx.ops import DOMAIN
 from sparse_qonnx.ops._base import Shape
 from sparse_qonnx.ops.fixed_point_quant import NO_COORDS
-from sparse_qonnx.passes.infer_grids import Proof, infer_grids
+from sparse_qonnx.passes.infer_grids import Proof, infer_grids, node_attributes
 from sparse_qonnx.standard.quant import quant
 
 Array = NDArray[Any]
@@ -212,7 +212,7 @@ def _epilogue(graph: _Graph, result: str, channels: int, coords: str | None) -> 
     if not by_pixel and not all(_fits(reader, p, channels) for p in parameters if p is not None):
         return found
     found.nodes.append(reader)
-    found.attributes |= {**_attributes(reader), "quantizer": reader.op_type, "by_pixel": int(by_pixel)}
+    found.attributes |= {**node_attributes(reader), "quantizer": reader.op_type, "by_pixel": int(by_pixel)}
     found.parameters = list(reader.input[1:4])
     found.result = reader.output[0]
     return found
@@ -349,7 +349,7 @@ def _fixed_point_to_pixels(graph: _Graph, node: NodeProto, pixels: _Pixels) -> N
     maps = [m for m in found if m is not None]
     if len(maps) != 3 or _has_coords(graph, node):
         return None
-    modes = _attributes(node)
+    modes: dict[str, Any] = node_attributes(node)
     k, i, f = maps
     if quantize(np.zeros(pixels.image, k.dtype), k, i, f, modes["rounding_mode"], modes["overflow_mode"]).any():
         return None

@@ -23,9 +23,9 @@ class FixedPointQuant {
     static constexpr Port kOutputs[] = {{Port::kValue}};
 
     explicit FixedPointQuant(const KernelInfo& info)
-        : overflow_(ModeFromName<Overflow>("overflow_mode", info.String("overflow_mode"), kOverflowNames)),
+        : overflow_(ModeFromName<Overflow>("overflow_mode", info.String("overflow_mode", "WRAP"), kOverflowNames)),
           loops_(FixedPoint<T>::Choose(
-              ModeFromName<Rounding>("rounding_mode", info.String("rounding_mode"), kRoundingNames), overflow_)) {
+              ModeFromName<Rounding>("rounding_mode", info.String("rounding_mode", "RND"), kRoundingNames), overflow_)) {
         const auto k = info.Constant(1), i = info.Constant(2), f = info.Constant(3), coords = info.Constant(4);
         for (const auto& parameter : {k, i, f}) {
             if (!parameter || parameter->type != ElementType<T>::value) return;

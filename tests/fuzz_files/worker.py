@@ -107,7 +107,7 @@ class Worker:
 
     def call(self, name: str, loaded: list[ModelProto]) -> str:
         arguments: list[str] = []
-        if name in ("function", "native", "csim"):
+        if name in ("function", "native", "verify", "csim"):
             model = loaded[0] if loaded else None
             arguments = self.events(model)
         project = self.folder / "p"
@@ -115,7 +115,7 @@ class Worker:
             "info": (cli.main, "info", str(self.path)),
             "function": (cli.main, "run", str(self.path), *arguments, "-o", "y.npy", "--kernels", "function"),
             "native": (cli.main, "run", str(self.path), *arguments, "-o", "y.npy"),
-            "verify": (cli.main, "verify", str(self.path), "--events", "3"),
+            "verify": (cli.main, "verify", str(self.path), *arguments),
             "hls": (cli.main_hls, str(self.path), "-o", str(project), "--force"),
             "csim": (
                 cli.main_hls,
@@ -141,7 +141,7 @@ class Worker:
         return MISMATCH if code else OK
 
     def events(self, model: ModelProto | None) -> list[str]:
-        inputs = {"x": np.zeros((2, 1), np.float32)} if model is None else random_inputs(model, 2)
+        inputs = {"x": np.zeros((2, 1), np.float32)} if model is None else random_inputs(model, fixed_batch(model) or 2)
         arguments = []
         for n, (name, values) in enumerate(inputs.items()):
             path = self.folder / f"x{n}.npy"
@@ -167,6 +167,12 @@ class Worker:
         for command in (["tclsh", str(driver)], ["make", "-n", "csim", "test", "clean"]):
             if shutil.which(command[0]):
                 subprocess.run(command, cwd=project, capture_output=True, timeout=60, check=True)
+
+
+def fixed_batch(model: ModelProto) -> int:
+    """The batch size that a file states as a number; 0 where it is symbolic."""
+    sizes = [value.type.tensor_type.shape.dim[0].dim_value for value in model.graph.input]
+    return min(sizes[0], 8)
 
 
 def check_line(where: str, line: str) -> None:
