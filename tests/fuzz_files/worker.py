@@ -42,7 +42,7 @@ from sparse_qonnx.files import read_model
 OK, REFUSED, MISMATCH = "ok", "refused", "mismatch"
 UNHANDLED, INJECTION, TERMINAL = "unhandled exception", "injection", "terminal"
 
-SHARES = {"info": 0.2, "function": 0.04, "native": 0.15, "verify": 0.02, "hls": 0.1, "csim": 0.001}
+SHARES = {"info": 0.15, "function": 0.04, "native": 0.12, "verify": 0.02, "hls": 0.08, "csim": 0.001}
 """How often each command meets a file that loads."""
 
 MEMORY = 6 * 2**30
