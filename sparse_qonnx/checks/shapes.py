@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from sparse_qonnx.checks.structure import STANDARD_DOMAINS, subgraphs
 from sparse_qonnx.errors import ModelFileError
@@ -14,6 +14,7 @@ from sparse_qonnx.graph import QUANT_DOMAIN, infer_node, tensor_shape
 from sparse_qonnx.limits import Limits
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import Shape, SparseOp
+from sparse_qonnx.ops.fixed_point_quant import NO_COORDS
 from sparse_qonnx.standard.quant import Quant
 
 _SMALL = 4096
@@ -30,7 +31,7 @@ def with_inferred_shapes(model: ModelProto, limits: Limits) -> ModelProto:
     graph = model.graph
     values: dict[str, ValueInfoProto] = {}
     stated = {v.name: v for v in (*graph.value_info, *graph.output)}
-    constants = {t.name: t for t in graph.initializer if math.prod(t.dims) <= _SMALL}
+    constants = {t.name: t for t in graph.initializer}
     for tensor in graph.initializer:
         values[tensor.name] = helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
     for value in graph.input:
@@ -87,8 +88,8 @@ def _infer(
     if node.domain == DOMAIN:
         _check_sizes(node, limits)
     if node.op_type in ("Quant", "FixedPointQuant"):
-        _check_parameters(node, values)
-    small = {name: constants[name] for name in node.input if name in constants}
+        _check_parameters(node, values, constants)
+    small = {n: constants[n] for n in node.input if n in constants and math.prod(constants[n].dims) <= _SMALL}
     try:
         found = infer_node(node, values, small, opset)
     except onnx.defs.SchemaError as error:
@@ -125,7 +126,7 @@ def _check_quant(node: NodeProto) -> None:
     Quant.read_attributes(node)
 
 
-def _check_parameters(node: NodeProto, values: dict[str, ValueInfoProto]) -> None:
+def _check_parameters(node: NodeProto, values: dict[str, ValueInfoProto], constants: dict[str, TensorProto]) -> None:
     """A quantizer's parameters broadcast against its data, or are maps `[H, W, C]` read at coordinates."""
     where = f"node {node.name!r} ({node.op_type})"
     data, *parameters = (tensor_shape(values[name]) for name in node.input[:4])
@@ -135,7 +136,14 @@ def _check_parameters(node: NodeProto, values: dict[str, ValueInfoProto]) -> Non
         np.broadcast_shapes(*(tuple(n for n in shape if isinstance(n, int)) for shape in parameters))
     except ValueError as error:
         raise ModelFileError(where, f"its parameters do not fit each other: {error}") from error
-    by_pixel = len(node.input) > 4 and node.input[4] != ""
+    coords = node.input[4] if len(node.input) > 4 else ""
+    by_pixel = coords != "" and coords not in constants
+    if coords in constants and not np.array_equal(numpy_helper.to_array(constants[coords]), NO_COORDS):
+        raise ModelFileError(
+            where, f"reads the constant coordinates {coords!r}", allowed="those of the pixels, or none"
+        )
+    if by_pixel and len(data) != 3:
+        raise ModelFileError(where, f"reads {_shown(data)} at pixels", allowed="features [B, N, C]")
     for name, shape in zip(node.input[1:4], parameters, strict=True):
         fits = len(shape) <= (max(3, len(data)) if by_pixel else len(data))
         pairs = zip(reversed(shape), reversed(data), strict=False)
