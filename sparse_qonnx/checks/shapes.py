@@ -142,8 +142,6 @@ def _check_parameters(node: NodeProto, values: dict[str, ValueInfoProto], consta
         raise ModelFileError(
             where, f"reads the constant coordinates {coords!r}", allowed="those of the pixels, or none"
         )
-    if by_pixel and len(data) != 3:
-        raise ModelFileError(where, f"reads {_shown(data)} at pixels", allowed="features [B, N, C]")
     for name, shape in zip(node.input[1:4], parameters, strict=True):
         fits = len(shape) <= (max(3, len(data)) if by_pixel else len(data))
         pairs = zip(reversed(shape), reversed(data), strict=False)

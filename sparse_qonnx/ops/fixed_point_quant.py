@@ -231,7 +231,9 @@ class FixedPointQuant(SparseOp):
             RoundingMode(node.attributes["rounding_mode"]),
             OverflowMode(node.attributes["overflow_mode"]),
         )
-        at_pixels = len(node.constants) > 4 and node.constants[4] is None
+        at_pixels = _reads_pixels(node)
+        if at_pixels and rank != 2:
+            return NodeProof((None,))
         k, i, f = (_as_map(p) if at_pixels else _of_one_sample(p, rank) for p in (k, i, f))
         out = _quantized_grid(source, (k, i, f), rounding, overflow, rank, at_pixels)
         out = out.occupied(None if source is None else source.occupancy)
@@ -241,7 +243,7 @@ class FixedPointQuant(SparseOp):
     def quantizer_format(cls, node: NodeContext) -> QuantizerFormat | None:
         k, i, f = (_parameter(node, position) for position in (1, 2, 3))
         modes = RoundingMode(node.attributes["rounding_mode"]), OverflowMode(node.attributes["overflow_mode"])
-        return QuantizerFormat(k, i, f, *modes, at_pixels=len(node.constants) > 4 and node.constants[4] is None)
+        return QuantizerFormat(k, i, f, *modes, at_pixels=_reads_pixels(node))
 
     @classmethod
     def output_datatypes(cls, datatypes: Sequence[BaseDataType], node: NodeProto, model: Any) -> list[BaseDataType]:
@@ -266,6 +268,11 @@ class FixedPointQuant(SparseOp):
     def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:
         """The body; without the input `coords` where none of the given nodes has it."""
         return parse_function(_body(not nodes or any(len(node.input) > 4 for node in nodes)))
+
+
+def _reads_pixels(node: NodeContext) -> bool:
+    """Whether coordinates are given, and not as the constant that stands for none."""
+    return len(node.constants) > 4 and node.constants[4] is None and len(node.shapes[4]) == 3
 
 
 def _at_pixels(values: Array, coords: Array) -> Array:

@@ -196,6 +196,7 @@ class SparseConv(SparseOp):
             a == b or not isinstance(a, int) for a, b in zip((channels, *kernel), wanted, strict=True) if b is not None
         )
         fits &= not isinstance(filters, int) or (filters % group == 0 and filters > 0)
+        fits &= 0 not in (channels, group_channels)
         bias = shapes[3] if len(shapes) > 3 else ()
         if not fits or bias not in ((), (filters,)):
             raise ValueError(f"features {list(shapes[0])}, W {list(shapes[2])}, bias {list(bias)}, group {group}")
@@ -211,7 +212,7 @@ class SparseConv(SparseOp):
         x, weights = node.grids[0], node.grids[2]
         bias = node.grids[3] if len(node.grids) > 3 else None
         n, channels = node.shapes[0][1:]
-        if x is None or weights is None:
+        if x is None or weights is None or weights.lo is not weights.hi:
             return NodeProof((None,))
         assert isinstance(n, int) and isinstance(channels, int)
         lo, hi, partial = _sum_limits(x, weights.lo, n, channels, node.attributes["group"])

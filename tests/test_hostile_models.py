@@ -1,0 +1,445 @@
+"""Files that ask for too much, lie about themselves, or reach outside their folder: one typed error each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from fuzz_files.bases import bases
+from sparse_qonnx import InferenceSession, cli
+from sparse_qonnx.errors import ConfigurationError, ModelFileError, PrecisionError, SparseQonnxError
+from sparse_qonnx.errors import UnsupportedNodeError as NodeError
+from sparse_qonnx.files import read_model
+from sparse_qonnx.limits import VARIABLE, Limits, current, using
+from sparse_qonnx.runtime import run_qonnx
+
+Change = Callable[[ModelProto], object]
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, ModelProto]:
+    return bases()
+
+
+@pytest.fixture
+def network(models: dict[str, ModelProto]) -> ModelProto:
+    copy = ModelProto()
+    copy.CopyFrom(models["network"])
+    return copy
+
+
+def node(model: ModelProto, op_type: str) -> onnx.NodeProto:
+    return next(n for n in model.graph.node if n.op_type == op_type)
+
+
+def attribute(model: ModelProto, op_type: str, name: str) -> onnx.AttributeProto:
+    return next(a for a in node(model, op_type).attribute if a.name == name)
+
+
+def constant(model: ModelProto, name: str) -> TensorProto:
+    return next(t for t in model.graph.initializer if t.name == name)
+
+
+def value(model: ModelProto, name: str) -> onnx.ValueInfoProto:
+    return next(v for v in (*model.graph.value_info, *model.graph.input, *model.graph.output) if v.name == name)
+
+
+def functions_that_double(model: ModelProto) -> None:
+    opset = model.opset_import[0]
+    model.opset_import.add(domain="mine", version=1)
+    for level in range(15):
+        called = ("Relu", "") if level == 0 else (f"f{level - 1}", "mine")
+        calls = [
+            helper.make_node(called[0], [a], [b], domain=called[1]) for a, b in (("x", "h"), ("h", "i"), ("i", "y"))
+        ]
+        model.functions.append(helper.make_function("mine", f"f{level}", ["x"], ["y"], calls, [opset]))
+
+
+def function_that_calls_itself(model: ModelProto) -> None:
+    call = helper.make_node("f", ["x"], ["y"], domain="mine")
+    model.functions.append(helper.make_function("mine", "f", ["x"], ["y"], [call], model.opset_import[:1]))
+
+
+def standard_operator_redefined(model: ModelProto) -> None:
+    body = [helper.make_node("Neg", ["x"], ["y"])]
+    model.functions.append(helper.make_function("", "Relu", ["x"], ["y"], body, model.opset_import[:1]))
+
+
+def body_changed(model: ModelProto, domain: str, name: str) -> None:
+    function = next(f for f in model.functions if (f.domain, f.name) == (domain, name))
+    constants = [n for n in function.node if n.op_type == "Constant" and n.attribute[0].name == "value_float"]
+    constants[0].attribute[0].f += 1
+
+
+def deep_subgraphs(model: ModelProto) -> None:
+    graph = helper.make_graph([helper.make_node("Relu", ["image"], ["y"])], "g", [], [])
+    for _ in range(20):
+        inner = helper.make_node("If", ["c"], ["y"], then_branch=graph, else_branch=graph)
+        graph = helper.make_graph([inner], "g", [], [])
+        inner.attribute[1].g.Clear()
+    model.graph.node.append(helper.make_node("If", ["c"], ["deep"], name="deep", then_branch=graph))
+
+
+def cycle(model: ModelProto) -> None:
+    node(model, "Relu").input[0] = "softmax"
+
+
+def add_loop(model: ModelProto) -> None:
+    body = helper.make_graph([], "body", [], [])
+    model.graph.node.append(helper.make_node("Loop", ["", ""], ["late"], name="loop", body=body))
+
+
+def invalid_text(model: ModelProto) -> None:
+    content = model.SerializeToString().replace(b"dense.matmul", b"dense.\xff\xfe_mul")
+    model.ParseFromString(content)
+
+
+def doubled_attribute(model: ModelProto) -> None:
+    node(model, "SparsePool").attribute.append(attribute(model, "SparsePool", "mode"))
+
+
+REFUSED: list[tuple[str, Change, type[SparseQonnxError], str]] = [
+    ("budget", lambda m: setattr(attribute(m, "InputReduce", "n_max_pixels"), "i", 2**17), ModelFileError, "131,072"),
+    (
+        "no budget",
+        lambda m: setattr(attribute(m, "InputReduce", "n_max_pixels"), "i", 0),
+        NodeError,
+        "n_max_pixels' is 0",
+    ),
+    (
+        "image",
+        lambda m: attribute(m, "SparseToDense", "spatial_shape").ints.__setitem__(0, 2**30),
+        ModelFileError,
+        "pixels",
+    ),
+    ("kernel", lambda m: attribute(m, "SparsePool", "kernel_shape").ints.__setitem__(0, 2**20), ModelFileError, "taps"),
+    (
+        "negative",
+        lambda m: attribute(m, "SparsePool", "kernel_shape").ints.__setitem__(0, -2),
+        NodeError,
+        "two integers",
+    ),
+    (
+        "dilations",
+        lambda m: node(m, "SparseConv").attribute.append(helper.make_attribute("dilations", [2**20, 1])),
+        ModelFileError,
+        "dilated kernel spans",
+    ),
+    ("attribute twice", doubled_attribute, ModelFileError, "2 of attribute 'mode'"),
+    (
+        "attribute type",
+        lambda m: attribute(m, "SparsePool", "mode").CopyFrom(helper.make_attribute("mode", 1)),
+        NodeError,
+        "another type",
+    ),
+    (
+        "reference",
+        lambda m: setattr(attribute(m, "SparsePool", "mode"), "ref_attr_name", "x"),
+        ModelFileError,
+        "refers to",
+    ),
+    (
+        "input size",
+        lambda m: setattr(value(m, "image").type.tensor_type.shape.dim[1], "dim_value", 2**40),
+        ModelFileError,
+        "tensor 'image': .* values of one tensor in one event",
+    ),
+    (
+        "no pixels",
+        lambda m: setattr(value(m, "image").type.tensor_type.shape.dim[1], "dim_value", 0),
+        ModelFileError,
+        "no values",
+    ),
+    (
+        "shape that lies",
+        lambda m: setattr(value(m, "conv").type.tensor_type.shape.dim[1], "dim_value", 500),
+        ModelFileError,
+        r"tensor 'conv': is stated to be float .*500.*as inferred",
+    ),
+    (
+        "type that lies",
+        lambda m: setattr(value(m, "conv").type.tensor_type, "elem_type", TensorProto.DOUBLE),
+        ModelFileError,
+        "tensor 'conv': is stated to be double",
+    ),
+    ("dims", lambda m: constant(m, "conv.kernel").dims.__setitem__(0, 2**31), ModelFileError, "values of one constant"),
+    ("dims and data", lambda m: constant(m, "conv.kernel").dims.__setitem__(0, 3), ModelFileError, "holds 72 bytes"),
+    ("negative dims", lambda m: constant(m, "conv.kernel").dims.__setitem__(0, -1), ModelFileError, "none negative"),
+    (
+        "NaN",
+        lambda m: constant(m, "conv.kernel").CopyFrom(
+            numpy_helper.from_array(np.full((2, 1, 3, 3), np.nan, np.float32), "conv.kernel")
+        ),
+        PrecisionError,
+        "NaN",
+    ),
+    (
+        "weights",
+        lambda m: constant(m, "conv.kernel").CopyFrom(
+            numpy_helper.from_array(np.ones((2, 2, 3, 3), np.float32), "conv.kernel")
+        ),
+        ModelFileError,
+        "conv.kernel.q.*as inferred",
+    ),
+    (
+        "bit width",
+        lambda m: constant(m, "conv.kernel.bits").CopyFrom(
+            numpy_helper.from_array(np.ones(3, np.float32), "conv.kernel.bits")
+        ),
+        ModelFileError,
+        "bit width",
+    ),
+    (
+        "long name",
+        lambda m: setattr(node(m, "Relu"), "name", "n" * 10_000_000),
+        ModelFileError,
+        "10,000,000 characters",
+    ),
+    ("text that is none", invalid_text, ModelFileError, "UTF-8"),
+    ("two nodes", lambda m: setattr(node(m, "Relu"), "name", "softmax"), ModelFileError, "2 of node 'softmax'"),
+    ("cycle", cycle, ModelFileError, "topologically sorted"),
+    ("missing input", lambda m: node(m, "Relu").input.__setitem__(0, "nothing"), ModelFileError, "nothing"),
+    ("missing output", lambda m: setattr(m.graph.output[0], "name", "nothing"), ModelFileError, "made by no node"),
+    (
+        "too few inputs",
+        lambda m: node(m, "SparseConv").input.__delitem__(slice(1, None)),
+        ModelFileError,
+        "has 1 inputs",
+    ),
+    ("no output", lambda m: m.graph.output.pop(), ModelFileError, "has no output"),
+    ("opset", lambda m: setattr(m.opset_import[0], "version", 9), ModelFileError, "version 9 of the operator set"),
+    (
+        "our opset",
+        lambda m: setattr(next(o for o in m.opset_import if o.domain == "sparse_qonnx.ops"), "version", 2),
+        ModelFileError,
+        "version 2 of the operator set 'sparse_qonnx.ops'",
+    ),
+    ("fused", lambda m: m.opset_import.add(domain="sparse_qonnx.ops.fused", version=1), ModelFileError, "in no file"),
+    ("unknown operator", lambda m: setattr(node(m, "SparsePool"), "op_type", "SparseMagic"), NodeError, "is not in"),
+    (
+        "annotation",
+        lambda m: setattr(m.graph.quantization_annotation[0].quant_parameter_tensor_names[0], "value", "INT9e9"),
+        ModelFileError,
+        "datatype",
+    ),
+    ("loop", add_loop, ModelFileError, "how long they run"),
+    ("nesting", deep_subgraphs, ModelFileError, "depth of subgraphs"),
+    ("recursion", function_that_calls_itself, ModelFileError, "[Rr]ecursive|calls itself"),
+    ("doubling", functions_that_double, ModelFileError, "nodes once every function is written out"),
+    ("function twice", lambda m: m.functions.append(m.functions[0]), ModelFileError, "two functions"),
+    ("Relu redefined", standard_operator_redefined, ModelFileError, "redefines a standard operator"),
+    (
+        "ours redefined",
+        lambda m: body_changed(m, "sparse_qonnx.ops", "SparseToDense"),
+        ModelFileError,
+        "not the definition",
+    ),
+    (
+        "Quant redefined",
+        lambda m: body_changed(m, "qonnx.custom_op.general", "Quant"),
+        ModelFileError,
+        "not the definition",
+    ),
+    ("sparse initializer", lambda m: m.graph.sparse_initializer.add(), ModelFileError, "sparse initializers"),
+    (
+        "precision",
+        lambda m: setattr(m.metadata_props[0], "value", f"ap_fixed<{'9' * 5000},1>"),
+        PrecisionError,
+        "cannot read",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "message"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
+def test_refused(
+    network: ModelProto, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Change, error: type, message: str
+) -> None:
+    """By the reader, and so by every command; the message is one line that a terminal can show."""
+    change(network)
+    path = tmp_path / "hostile.onnx"
+    path.write_bytes(network.SerializeToString())
+    if error is not PrecisionError or "NaN" in message:  # types of inputs are read when they are needed
+        with pytest.raises(error, match=message):
+            read_model(path)
+    assert cli.main(["info", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and said[:-1].isprintable() and len(said) < 10_000
+    assert cli.main_hls([str(path), "-o", str(tmp_path / "firmware")]) == 2
+    assert not (tmp_path / "firmware").exists()
+
+
+@pytest.mark.parametrize("domain", ["", "sparse_qonnx.ops"])
+def test_nodes_without_names_are_named(network: ModelProto, domain: str) -> None:
+    for n in network.graph.node:
+        if n.domain == domain:
+            n.name = ""
+    names = [n.name for n in read_model(network).graph.node]
+    assert all(names) and len({*names}) == len(names)
+
+
+def test_types_that_are_not_stated_are_inferred(network: ModelProto) -> None:
+    stated = {v.name: v.SerializeToString() for v in network.graph.value_info}
+    del network.graph.value_info[:]
+    found = {v.name: v.type for v in read_model(network).graph.value_info}
+    assert {*stated} <= {*found}
+    assert all(onnx.ValueInfoProto.FromString(content).type == found[name] for name, content in stated.items())
+
+
+# ---- limits ---------------------------------------------------------------------------------------------------------
+
+
+def test_limits_can_be_changed(
+    network: ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "small.onnx"
+    onnx.save(network, path)
+    with using(Limits(slots=2)), pytest.raises(ModelFileError, match=r"3 pixel budget.*at most 2.*--limit slots=3"):
+        read_model(path)
+    read_model(path)
+    assert cli.main(["info", str(path), "--limit", "slots=2"]) == 2
+    assert cli.main(["info", str(path), "--limit", "slots=2", "--limit", "slots=3"]) == 0
+    monkeypatch.setenv(VARIABLE, "slots=2, nodes=1000")
+    assert current() == Limits(slots=2, nodes=1000)
+    assert cli.main(["info", str(path)]) == 2
+    assert cli.main(["info", str(path), "--limit", "slots=3"]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("text", ["slot=3", "slots", "slots=-1", "slots=1e9", "slots=" + "9" * 5000, "=1"])
+def test_limits_that_are_none(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"unknown limit|a whole number"):
+        Limits().changed([text], "--limit")
+
+
+def test_the_limits_are_documented(repository: Path) -> None:
+    text = (repository / "docs" / "security.md").read_text()
+    for name, meaning in Limits.meanings().items():
+        assert f"| `{name}` | {getattr(Limits(), name):,} | {meaning} |" in text
+
+
+def test_a_file_without_end_is_not_read_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "/dev/zero", "--limit", "file_bytes=1000000"]) == 2
+    assert "1,000,001 bytes or more" in capsys.readouterr().err
+
+
+# ---- external data --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def outside(network: ModelProto, tmp_path: Path) -> Path:
+    """A model whose kernel is in another file of its folder; a secret lies beside the folder."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret").write_bytes(bytes(72))
+    kernel = constant(network, "conv.kernel")
+    (folder / "weights.bin").write_bytes(b"head" + kernel.raw_data + b"tail")
+    kernel.ClearField("raw_data")
+    kernel.data_location = TensorProto.EXTERNAL
+    for key, text in (("location", "weights.bin"), ("offset", "4"), ("length", "72")):
+        kernel.external_data.add(key=key, value=text)
+    (folder / "model.onnx").write_bytes(network.SerializeToString())
+    return folder / "model.onnx"
+
+
+def relocated(path: Path, **entries: str) -> Path:
+    model = onnx.load(path, load_external_data=False)
+    data = constant(model, "conv.kernel").external_data
+    kept = {e.key: e.value for e in data} | entries
+    del data[:]
+    for key, text in kept.items():
+        data.add(key=key, value=text)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_external_data_is_read_from_the_models_folder(
+    outside: Path, models: dict[str, ModelProto], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")  # and not from the working folder
+    loaded = read_model(outside)
+    assert constant(loaded, "conv.kernel").raw_data == constant(models["network"], "conv.kernel").raw_data
+    x = np.ones((2, 4, 4, 1), np.float32)
+    (y,) = InferenceSession(outside, kernels="function").run(None, {"image": x})
+    (wanted,) = InferenceSession(models["network"], kernels="function").run(None, {"image": x})
+    assert np.array_equal(y, wanted)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"location": "../secret"}, "own folder"),
+        ({"location": "x/../../secret"}, "own folder"),
+        ({"location": "{outside}/secret"}, "own folder"),
+        ({"location": "..\\secret"}, "own folder"),
+        ({"location": "C:\\secret"}, "own folder"),
+        ({"location": "\\\\host\\share"}, "own folder"),
+        ({"location": "weights.bin\0x"}, "own folder"),
+        ({"location": ""}, "own folder"),
+        ({"location": "link"}, "a link to outside"),
+        ({"location": "folder_link/secret"}, "a link to outside"),
+        ({"location": "circle"}, "cannot be found"),
+        ({"location": "absent"}, "cannot be found"),
+        ({"location": "."}, "own folder"),
+        ({"location": "empty"}, "no regular file|cannot be read"),
+        ({"location": "pipe"}, "no regular file"),
+        ({"offset": "-4"}, "a whole number"),
+        ({"offset": "1e3"}, "a whole number"),
+        ({"offset": "9" * 5000}, "a whole number"),
+        ({"offset": "60"}, "is shorter"),
+        ({"length": "71"}, "stated to hold 71 bytes"),
+    ],
+)
+def test_external_data_elsewhere(outside: Path, entries: dict[str, str], message: str) -> None:
+    folder = outside.parent
+    (folder / "link").symlink_to("../secret")
+    (folder / "folder_link").symlink_to("..")
+    (folder / "circle").symlink_to("circle")
+    os.mkfifo(folder / "pipe")
+    (folder / "empty").mkdir()
+    entries = {key: text.replace("{outside}", str(folder.parent)) for key, text in entries.items()}
+    with pytest.raises(ModelFileError, match=message):
+        read_model(relocated(outside, **entries))
+
+
+def test_external_data_of_bytes_is_nowhere(outside: Path) -> None:
+    with pytest.raises(ModelFileError, match="in another file"):
+        read_model(outside.read_bytes())
+    with pytest.raises(ModelFileError, match="in another file"):
+        InferenceSession(onnx.load(outside, load_external_data=False))
+
+
+# ---- running --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernels", ["native", "function"])
+@pytest.mark.parametrize("pixel", [(3, 1), (1, 4), (2**62, 1)])
+def test_coordinates_outside_the_image(models: dict[str, ModelProto], kernels: str, pixel: tuple[int, int]) -> None:
+    model = ModelProto()
+    model.CopyFrom(models["coordinates_given"])
+    coords = numpy_helper.to_array(constant(model, "coords")).copy()
+    coords[0, 1] = pixel
+    constant(model, "coords").CopyFrom(numpy_helper.from_array(coords, "coords"))
+    session = InferenceSession(model, kernels=kernels)
+    if kernels == "function" and pixel == (1, 4):
+        pytest.skip("the function body takes it for the first pixel of the next row")
+    with pytest.raises(ModelFileError, match="cannot execute"):
+        session.run(None, {"features": np.ones((1, 3, 1), np.float32)})
+
+
+def test_no_module_is_imported_for_a_domain(
+    network: ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """qonnx imports the Python module that a node's domain names."""
+    (tmp_path / "hostile_module.py").write_text("raise SystemExit('imported')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    relu = node(network, "Relu")
+    relu.domain = "hostile_module"
+    network.opset_import.add(domain="hostile_module", version=1)
+    with pytest.raises(NodeError, match="domain 'hostile_module', which qonnx does not run"):
+        run_qonnx(network, {"image": np.zeros((1, 4, 4, 1), np.float32)})
