@@ -25,7 +25,8 @@ class FixedPointQuant {
     explicit FixedPointQuant(const KernelInfo& info)
         : overflow_(ModeFromName<Overflow>("overflow_mode", info.String("overflow_mode", "WRAP"), kOverflowNames)),
           loops_(FixedPoint<T>::Choose(
-              ModeFromName<Rounding>("rounding_mode", info.String("rounding_mode", "RND"), kRoundingNames), overflow_)) {
+              ModeFromName<Rounding>("rounding_mode", info.String("rounding_mode", "RND"), kRoundingNames),
+              overflow_)) {
         const auto k = info.Constant(1), i = info.Constant(2), f = info.Constant(3), coords = info.Constant(4);
         for (const auto& parameter : {k, i, f}) {
             if (!parameter || parameter->type != ElementType<T>::value) return;

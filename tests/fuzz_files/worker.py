@@ -171,8 +171,8 @@ class Worker:
 
 def fixed_batch(model: ModelProto) -> int:
     """The batch size that a file states as a number; 0 where it is symbolic."""
-    sizes = [value.type.tensor_type.shape.dim[0].dim_value for value in model.graph.input]
-    return min(sizes[0], 8)
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    return min(dims[0].dim_value, 8) if dims else 0
 
 
 def check_line(where: str, line: str) -> None:
