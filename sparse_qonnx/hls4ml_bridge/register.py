@@ -5,13 +5,13 @@ from __future__ import annotations
 import atexit
 import importlib
 import re
-import shutil
-import tempfile
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sparse_qonnx._paths import hls_backend
+from sparse_qonnx.aside import scratch_folder
 from sparse_qonnx.errors import ConfigurationError, ToolError
 from sparse_qonnx.ops import operators, stem_to_name
 
@@ -142,8 +142,9 @@ def _templates(layer: type) -> tuple[type, type]:
 
 
 def _write_header() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="sparse_qonnx_"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    until_exit = ExitStack()
+    atexit.register(until_exit.close)
+    folder = until_exit.enter_context(scratch_folder())
     target = folder / HEADER
     target.write_text(kernels_header(), encoding="utf-8")
     return target
