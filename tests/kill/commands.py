@@ -45,6 +45,7 @@ class Command:
         steps: command lines after each of which the state is whole; then `run`.
         again: what is run after it was killed, `run` when None.
         done: its exit codes when nothing happens; 1 where the library of the boxes, which does nothing, is compared.
+        keeps: files in which it keeps what it has done for the next run, which goes on there and removes them.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Command:
     steps: tuple[Callable[[], int], ...] = ()
     again: Callable[[], int] | None = None
     done: frozenset[int] = frozenset({0})
+    keeps: frozenset[str] = frozenset()
 
 
 def material(folder: Path) -> None:
@@ -122,11 +124,12 @@ def commands_in(folder: Path, keras: bool) -> list[Command]:
         return lambda: Path(name).write_bytes(b"old " * 500) and 0
 
     run = sq("run", model, "--input", events, "-o", "y.npy", "--batch", "50")
+    progress = frozenset({"out/y.npy.part", "out/y.npy.state"})
     first, force = hls("-o", "fw"), ("-o", "fw", "--force")
     other, compared = hls(*force, "--backend", "Vivado"), frozenset({1})
     found = [
-        Command("run", run),
-        Command("run, replacing", run, old("y.npy")),
+        Command("run", run, keeps=progress),
+        Command("run, replacing", run, old("y.npy"), keeps=progress),
         Command("write-config", hls("--write-config", "hls.yml"), old("hls.yml")),
         Command("qonnx-to-hls", first, again=hls(*force)),
         Command("qonnx-to-hls --force", hls(*force), other),

@@ -106,13 +106,14 @@ class Machine:
         left = found - without_leftovers(found)
         if left and not killed:
             problems.append(f"left {self._names(left)}")
-        kind = self._kind(without_leftovers(found))
+        kept = {(name, data) for name, data in found if name in self.command.keeps}
+        kind = self._kind(without_leftovers(found) - kept)
         if kind == "between":
             problems.append(f"between: {self._names(found)}")
         elif code in self.command.done and kind != "new" and self.whole[0] != self.whole[-1]:
             problems.append(f"said success, and the state is {kind}")
         self.record.note(self.command.name, how, kind, *problems)
-        if left and killed:
+        if (left and killed) or kept:
             self._do(self.command.again or self.command.run)
             self.record.cleared += 1
             if state(here) != self.whole[-1]:
