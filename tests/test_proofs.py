@@ -154,6 +154,13 @@ def test_quantize_and_its_limits_for_every_value(rounding: RoundingMode, overflo
             want = np.clip(want, bottom, top)
         if overflow is not OverflowMode.WRAP_SM:
             np.testing.assert_array_equal(steps, want)
+        saturates = overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM)
+        for first, last in combinations((0, 20, 60, 63, 70, 76, 78, 80, 81, 84, 88, 90, 100, 140, 160), 2):
+            part = steps[first : last + 1]
+            ends = Fraction(values[first]), Fraction(values[last])
+            low, high = quantized_limits(ends, k, i, f, rounding, overflow)
+            assert low <= part.min() and part.max() <= high
+            assert not saturates or (low, high) == (part.min(), part.max())
 
 
 def test_nan_and_infinity_through_a_quantizer() -> None:
