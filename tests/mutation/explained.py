@@ -10,8 +10,9 @@ EXPLAINED: dict[str, str] = {
     "grid:quantized_limits: if overflow is OverflowMode.WRAP_SM: -> if overflow >= OverflowMode.WRAP_SM:": (
         "the modes are strings, and WRAP_SM is the last of them"
     ),
-    'ops._quantizer:quantizer_call: config |= {"width": int(table.widths.flat[0]), "is_signed": bool(table.signs.flat[0])}'
-    ' -> config |= {"width": int(table.widths.flat[0]), "is_signed": bool(table.signs.flat[ -1])}': "all are alike there",
+    'ops._quantizer:quantizer_call: config |= {"width": int(table.widths.flat[0]), '
+    '"is_signed": bool(table.signs.flat[0])} -> config |= {"width": int(table.widths.flat[0]), '
+    '"is_signed": bool(table.signs.flat[ -1])}': "all are alike there",
     "ops._quantizer:_squeezed: if len(shape) == 1 and values.ndim != 1:"
     " -> if len(shape) == 1 and values.ndim >= 1:": "one dimension made one dimension",
     "ops.sparse_conv:_sum_limits: return low, high, max((abs(int(v)) for v in (*low, *high)), default=0)"
