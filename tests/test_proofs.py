@@ -247,12 +247,13 @@ def test_reduction_and_scatter() -> None:
     one = Grid(np.array([[[2]]], dtype=object), np.array([[[3]]], dtype=object), 1)
     assert limits(prove("InputReduce", [(None, 2, 1, 2)], [one], n_max_pixels=3, threshold=0.0)) == ([0, 0], [3, 3])
     assert prove("InputReduce", [(None, 2, 1, 2)], [None], n_max_pixels=3, threshold=0.0).outputs == (None, None)
-    features = Grid(integers(1, -4)[None], integers(6, 2)[None], 3)
-    scattered = prove("SparseToDense", [(None, 7, 2), (None, 7, 2)], [features, None], spatial_shape=(3, 5))
+    features = Grid(integers(1, -4, 0)[None], integers(6, 2, 3)[None], 3)
+    shapes = [(None, 7, 3), (None, 7, 2)]
+    scattered = prove("SparseToDense", shapes, [features, None], spatial_shape=(3, 5))
     (dense,) = scattered.outputs
-    assert dense is not None and (dense.lo.shape, dense.occupancy) == ((1, 1, 2), Occupancy(7, 2))
-    assert limits(scattered) == ([0, -4], [6, 2]) and scattered.bits == 3
-    assert prove("SparseToDense", [(None, 7, 2), (None, 7, 2)], [None, None], spatial_shape=(3, 5)).outputs == (None,)
+    assert dense is not None and (dense.lo.shape, dense.occupancy) == ((1, 1, 3), Occupancy(7, 3))
+    assert limits(scattered) == ([0, -4, 0], [6, 2, 3]) and scattered.bits == 3
+    assert prove("SparseToDense", shapes, [None, None], spatial_shape=(3, 5)).outputs == (None,)
 
 
 def quantizer(source: Grid | None, k: Any, i: Any, f: Any, shape: Any = (None, 2, 2), **modes: str) -> NodeProof:
