@@ -18,6 +18,7 @@ from sparse_qonnx.errors import ConfigurationError, ModelFileError, PrecisionErr
 from sparse_qonnx.errors import UnsupportedNodeError as NodeError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.limits import VARIABLE, Limits, current, using
+from sparse_qonnx.passes.infer_grids import infer_grids
 from sparse_qonnx.runtime import run_qonnx
 
 Change = Callable[[ModelProto], object]
@@ -290,6 +291,14 @@ def test_types_that_are_not_stated_are_inferred(network: ModelProto) -> None:
     found = {v.name: v.type for v in read_model(network).graph.value_info}
     assert {*stated} <= {*found}
     assert all(onnx.ValueInfoProto.FromString(content).type == found[name] for name, content in stated.items())
+
+
+@pytest.mark.parametrize("width", [1e12, 3e38, 0.5, -3, 0])
+def test_widths_that_no_integer_should_have(network: ModelProto, width: float) -> None:
+    """Exact integers of a trillion bits would take all memory: no grid is claimed instead."""
+    bits = constant(network, "conv.kernel.bits")
+    bits.CopyFrom(numpy_helper.from_array(np.array(width, np.float32), bits.name))
+    assert infer_grids(read_model(network)).grids["conv.kernel.q"] is None
 
 
 # ---- limits ---------------------------------------------------------------------------------------------------------
