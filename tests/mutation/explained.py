@@ -17,4 +17,7 @@ EXPLAINED: dict[str, str] = {
     " -> if len(shape) == 1 and values.ndim >= 1:": "one dimension made one dimension",
     "ops.sparse_conv:_sum_limits: return low, high, max((abs(int(v)) for v in (*low, *high)), default=0)"
     " -> return low, high, max((abs(int(v)) for v in (*low, *high)), default= 1)": "there is always a filter",
+    "ops.fixed_point_quant:_quantized_grid: lo, hi = np.empty(parts[0].size, dtype=object), "
+    "np.empty(parts[0].size, dtype=object) -> lo, hi = np.empty(parts[ 1].size, dtype=object), "
+    "np.empty(parts[0].size, dtype=object)": "the parts are broadcast against each other",
 }
