@@ -100,8 +100,8 @@ def check_source(source: str, csim: bool = False) -> Result:
     proto = _export(model, script, result)
     if proto is None:
         return result
-    # A weight quantizer wraps once it is not trainable. Freezing a layer that is built does not reach all of HGQ2's
-    # quantizers, loading it does: after that the Keras model itself is another one.
+    # A weight quantizer of HGQ2 wraps once it is not trainable, and a frozen layer is loaded with trainable quantizers:
+    # the Keras model itself is then another one.
     if script["EVENTS_SEED"] % SAVED_EVERY == 0 and "trainable=False" not in script["FEATURES"]:
         _check_saved(model, proto, script["INPUT_PRECISION"])
         result.notes.add("saved as .keras and loaded")
