@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto
 from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx.comparison import Comparison, ComparisonTable, Report
 from sparse_qonnx.datasets.events import Events, InMemoryEvents, check_lengths
-from sparse_qonnx.errors import InputDataError
+from sparse_qonnx.errors import InputDataError, ModelFileError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types
@@ -100,6 +100,9 @@ class Verifier:
         self._types = input_types(proto)
         self._notes: list[str] = []
         tensors = _data_tensors(proto)
+        if not tensors:
+            problem = "computes nothing from its inputs: there is nothing to compare"
+            raise ModelFileError("the model", problem, allowed="one node or more behind an input")
         self._backends = list(_backends(keras_model, proto, project, tensors, self._notes))
         self._tolerances = _tolerances(infer_grids(proto), tensors, self._backends)
         self._notes += dict.fromkeys(f"Tolerance: {reason}" for _, reason in self._tolerances.values() if reason)

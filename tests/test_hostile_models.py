@@ -20,6 +20,7 @@ from sparse_qonnx.files import read_model
 from sparse_qonnx.limits import VARIABLE, Limits, current, using
 from sparse_qonnx.passes.infer_grids import infer_grids
 from sparse_qonnx.runtime import run_qonnx
+from sparse_qonnx.verify import verify
 
 Change = Callable[[ModelProto], object]
 
@@ -455,3 +456,14 @@ def test_no_module_is_imported_for_a_domain(
     network.opset_import.add(domain="hostile_module", version=1)
     with pytest.raises(NodeError, match="domain 'hostile_module', which qonnx does not run"):
         run_qonnx(network, {"image": np.zeros((1, 4, 4, 1), np.float32)})
+
+
+def test_nothing_to_verify(tmp_path: Path) -> None:
+    """A file whose output is a constant: no tensor depends on an input."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 3]) for name in "xy"]
+    given = numpy_helper.from_array(np.zeros((2, 3), np.float32), "y")
+    graph = helper.make_graph([], "constant", ends[:1], ends[1:], [given])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+    onnx.save(model, tmp_path / "constant.onnx")
+    with pytest.raises(ModelFileError, match="nothing to compare"):
+        verify(None, tmp_path / "constant.onnx", None, np.zeros((2, 3), np.float32))

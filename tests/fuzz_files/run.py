@@ -37,11 +37,16 @@ class Tally:
     files: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     harm: list[dict[str, Any]] = field(default_factory=list)
+    differing: list[dict[str, Any]] = field(default_factory=list)
+    """Files that `verify` found to mean different things; kept too, since each is worth a look."""
 
     def add(self, case: int, command: str, outcome: str, detail: str) -> None:
         self.outcomes[command, outcome] += 1
+        entry = {"case": case, "command": command, "outcome": outcome, "detail": detail}
         if outcome not in HARMLESS:
-            self.harm.append({"case": case, "command": command, "outcome": outcome, "detail": detail})
+            self.harm.append(entry)
+        elif outcome == "mismatch":
+            self.differing.append(entry)
 
     def table(self) -> str:
         commands = list(dict.fromkeys(command for command, _ in self.outcomes))
@@ -122,12 +127,12 @@ def _cause(errors: Path) -> str:
 
 
 def save(tally: Tally, seed: str, folder: Path) -> None:
-    """The harmful files, with what they did."""
+    """The harmful and the differing files, with what they did."""
     from fuzz_files.bases import bases
     from fuzz_files.mutate import mutant
 
     found = list(bases().values())
-    for entry in tally.harm:
+    for entry in (*tally.harm, *tally.differing):
         name = f"{seed}-{entry['case']}-{entry['command']}"
         if entry["command"] != "kernel":
             rng = random.Random(f"{seed}/{entry['case']}")

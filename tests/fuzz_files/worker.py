@@ -81,7 +81,8 @@ class Worker:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                outcome = work() or OK
+                result = work() or OK
+            outcome, detail = result if isinstance(result, tuple) else (result, "")
         except SparseQonnxError as error:
             outcome, detail = REFUSED, type(error).__name__
             if len(str(error)) > LONGEST_OUTPUT or not str(error).isprintable():
@@ -105,7 +106,7 @@ class Worker:
 
     # ---- commands ---------------------------------------------------------------------------------------------------
 
-    def call(self, name: str, loaded: list[ModelProto]) -> str:
+    def call(self, name: str, loaded: list[ModelProto]) -> str | tuple[str, str]:
         arguments: list[str] = []
         if name in ("function", "native", "verify", "csim"):
             model = loaded[0] if loaded else None
@@ -138,7 +139,7 @@ class Worker:
             return REFUSED
         if name in ("hls", "csim"):
             self.check_project(project, thorough=name == "csim")
-        return MISMATCH if code else OK
+        return (MISMATCH, output) if code else OK
 
     def events(self, model: ModelProto | None) -> list[str]:
         inputs = {"x": np.zeros((2, 1), np.float32)} if model is None else random_inputs(model, fixed_batch(model) or 2)
