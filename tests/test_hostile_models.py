@@ -89,6 +89,11 @@ def deep_subgraphs(model: ModelProto) -> None:
     model.graph.node.append(helper.make_node("If", ["c"], ["deep"], name="deep", then_branch=graph))
 
 
+def scale_of_zero(model: ModelProto) -> None:
+    scale = constant(model, "conv.kernel.scale")
+    scale.CopyFrom(numpy_helper.from_array(np.zeros((), np.float32), scale.name))
+
+
 def cycle(model: ModelProto) -> None:
     node(model, "Relu").input[0] = "softmax"
 
@@ -255,6 +260,13 @@ REFUSED: list[tuple[str, Change, type[SparseQonnxError], str]] = [
         lambda m: setattr(m.metadata_props[0], "value", f"ap_fixed<{'9' * 5000},1>"),
         PrecisionError,
         "cannot read",
+    ),
+    ("scale", scale_of_zero, ModelFileError, "has the scale 0"),
+    (
+        "switch",
+        lambda m: node(m, "Flatten").attribute.append(helper.make_attribute("keepdims", 3)),
+        ModelFileError,
+        "'keepdims' is 3",
     ),
 ]
 

@@ -132,6 +132,9 @@ def _check_parameters(node: NodeProto, values: dict[str, ValueInfoProto], consta
     data, *parameters = (tensor_shape(values[name]) for name in node.input[:4])
     if node.op_type == "Quant" and math.prod(n for n in parameters[2] if isinstance(n, int)) != 1:
         raise ModelFileError(where, f"the bit width has the shape {_shown(parameters[2])}", allowed="one number")
+    scale = constants.get(node.input[1])
+    if node.op_type == "Quant" and scale is not None and not numpy_helper.to_array(scale).all():
+        raise ModelFileError(where, "has the scale 0", allowed="another number", fix="export the model again")
     try:
         np.broadcast_shapes(*(tuple(n for n in shape if isinstance(n, int)) for shape in parameters))
     except ValueError as error:

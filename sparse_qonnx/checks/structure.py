@@ -23,6 +23,8 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 FUSED_DOMAIN = "sparse_qonnx.ops.fused"
 """Domain of nodes that `sparse_qonnx.fusion` makes in memory; never in a file."""
 
+SWITCHES = frozenset({"allowzero", "ceil_mode", "count_include_pad", "keepdims", "noop_with_empty_axes"})
+"""Attributes that mean no or yes, which runtimes read differently where they are neither 0 nor 1."""
 _LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 _LISTS = ("floats", "ints", "strings", "tensors", "graphs", "sparse_tensors", "type_protos")
 
@@ -141,6 +143,8 @@ def _check_attribute(attribute: AttributeProto, where: str, limits: Limits) -> N
     limits.check("attribute_values", max(sizes), where)
     if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
         raise ModelFileError(where, f"attribute {attribute.name!r} is a sparse tensor", allowed="a dense one")
+    if attribute.name in SWITCHES and attribute.i not in (0, 1):
+        raise ModelFileError(where, f"attribute {attribute.name!r} is {attribute.i}", allowed="0 or 1")
 
 
 def _check_name(name: str, where: str, limits: Limits) -> None:
