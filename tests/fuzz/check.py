@@ -318,7 +318,10 @@ class _Case:
         numerators = values.astype(np.float64) * 2.0**grid.frac * grid.divisor
         nearest = np.rint(numerators)
         exact = numerators == nearest if grid.divisor == 1 else np.abs(numerators - nearest) <= 2.0**-20 * abs(nearest)
-        inside = (nearest >= grid.lo.astype(np.float64)) & (nearest <= grid.hi.astype(np.float64))
+        scale = 2.0**grid.frac * grid.divisor
+        # A wide output is the nearest float32, which may lie beyond the limit that it stands for.
+        lo, hi = (np.rint((a.astype(float) / scale).astype(values.dtype) * scale) for a in (grid.lo, grid.hi))
+        inside = (nearest >= lo) & (nearest <= hi)
         if not (exact & inside).all():
             place = tuple(int(n) for n in np.argwhere(~(exact & inside))[0])
             raise MismatchError(

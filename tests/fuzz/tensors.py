@@ -60,12 +60,14 @@ def occurred(proto: ModelProto, values: Tensors) -> set[str]:
 
 
 def data_tensors(proto: ModelProto) -> Iterator[str]:
-    """Numeric tensors that depend on an input, in the order of the graph."""
+    """Numeric tensors that depend on an input, in the order of the graph; inside float layers some have no shape."""
     values = all_values(proto)
     numeric = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64)
     live = _reached(proto, {value.name for value in proto.graph.input})
     for node in proto.graph.node:
-        names = live.intersection(node.output) & set(values)
+        names = {
+            n for n in live.intersection(node.output) & set(values) if values[n].type.tensor_type.HasField("shape")
+        }
         yield from sorted(n for n in names if values[n].type.tensor_type.elem_type in numeric)
 
 
