@@ -31,10 +31,15 @@ def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
+def heed() -> None:
+    """Ctrl-C is heeded, also where the tests run in a shell's background, which is deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def python(code: str, *arguments: str | Path, **options: object) -> subprocess.Popen[str]:
     """A process that runs `code` and says "ready" when it is."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heed, **options)  # type: ignore[call-overload]
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     return process
 
@@ -375,6 +380,7 @@ def slow_run(small_model: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Pop
     process = subprocess.Popen(
         [*map(str, command), "-o", str(tmp_path / "y.npy"), "--batch", "1", "--kernels", "function"],
         stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True, env={**os.environ, "TERM": "xterm"},
+        preexec_fn=heed,
     )  # fmt: skip
     os.close(terminal)
     yield process, master

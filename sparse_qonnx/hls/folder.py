@@ -101,14 +101,20 @@ def check_target_folder(target: Path, force: bool) -> None:
     if not _is_project(target):
         raise OutputPathError(where, "holds something else", allowed="a new or empty folder", fix="choose another name")
     if not force:
-        raise OutputPathError(where, "already holds a project", fix="pass force=True (--force) to replace it")
+        raise _not_to_be_replaced(target)
 
 
-def write_project(target: Path, files: Files) -> None:
+def _not_to_be_replaced(target: Path) -> OutputPathError:
+    problem, fix = "already holds a project", "pass force=True (--force) to replace it"
+    return OutputPathError(_where(target), problem, fix=fix)
+
+
+def write_project(target: Path, files: Files, force: bool) -> None:
     """Write the project aside, then move it into place; an old project stays until the new one is whole.
 
     Raises:
-        OutputPathError: the folder cannot be written, or a process works in the old project.
+        OutputPathError: the folder cannot be written, a process works in the old project, or another process wrote
+            one since the folder was checked.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +122,8 @@ def write_project(target: Path, files: Files) -> None:
         raise OutputPathError(_where(target), f"cannot be written: {error.strerror}") from error
     manifest = target / MANIFEST
     replace = manifest.is_file()
+    if replace and not force:
+        raise _not_to_be_replaced(target)
     with locked(manifest, _where(target)) if replace else nullcontext(), aside_folder(target, replace=replace) as aside:
         for name, content in files.items():
             path = aside / name

@@ -74,7 +74,7 @@ def to_hls(
         proto = state_input_precision(proto, options.input_precision)
     choices = balance(lower(proto, options), options)
     files = project_files(proto, choices.graph, options)
-    write_project(target, files)
+    write_project(target, files, force)
     return HlsProject(target, choices.graph, options, choices, files[MANIFEST])
 
 
