@@ -80,11 +80,35 @@ def _own_bodies(domain: str, name: str) -> dict[bytes, int]:
 
 
 def _canonical(function: FunctionProto) -> bytes:
-    """What a function computes, without what it says about itself."""
+    """What a function computes, without what it says about itself and what nothing reads.
+
+    onnx's version converter names nodes anew and drops those that are not used.
+    """
     copy = FunctionProto()
     copy.CopyFrom(function)
     copy.ClearField("doc_string")
+    needed = {*copy.output}
+    kept = []
+    for node in reversed(function.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed |= _read_by(node)
+    del copy.node[:]
+    copy.node.extend(reversed(kept))
+    stack = [*copy.node]
+    while stack:
+        node = stack.pop()
+        for name in ("name", "doc_string", *([] if node.domain else ["domain"])):
+            node.ClearField(name)
+        stack += [inner for graph in subgraphs(node) for inner in graph.node]
     return bytes(copy.SerializeToString(deterministic=True))
+
+
+def _read_by(node: NodeProto) -> set[str]:
+    """Names that a node or its subgraphs read, those that the subgraphs make among them."""
+    inner = [n for graph in subgraphs(node) for n in graph.node]
+    results = (value.name for graph in subgraphs(node) for value in graph.output)
+    return {*node.input, *results}.union(*map(_read_by, inner))
 
 
 def _check_unfolding(model: ModelProto, functions: dict[Key, FunctionProto], where: str, limits: Limits) -> None:
