@@ -156,7 +156,7 @@ def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
     """The model with the named tensors as additional outputs.
 
     Raises:
-        ModelFileError: if there is no such tensor.
+        ModelFileError: if there is no such tensor, or nothing states its shape.
     """
     result = ModelProto()
     result.CopyFrom(model)
@@ -165,6 +165,9 @@ def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
     for name in tensors:
         if name not in values:
             raise ModelFileError(f"tensor {name!r}", "is not in the model", allowed=", ".join(sorted(values)))
+        if not values[name].type.tensor_type.HasField("shape"):
+            problem = "is inside floating-point nodes, where nothing states its shape"
+            raise ModelFileError(f"tensor {name!r}", problem, fix="ask for the result of the layer")
         if name not in present:
             result.graph.output.append(values[name])
             present.add(name)

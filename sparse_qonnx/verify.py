@@ -143,8 +143,8 @@ def _in_memory(proto: ModelProto, x: Any) -> InMemoryEvents:
 
 
 def _data_tensors(proto: ModelProto) -> list[str]:
-    """Numeric tensors that depend on an input, in the order of the graph."""
-    values = all_values(proto)
+    """Numeric tensors of stated shape that depend on an input, in the order of the graph."""
+    values = {n: v for n, v in all_values(proto).items() if v.type.tensor_type.HasField("shape")}
     numeric = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64)
     live = {value.name for value in proto.graph.input}
     found = []

@@ -311,7 +311,7 @@ def test_parameters_that_are_no_bit_counts() -> None:
 def test_shapes() -> None:
     shapes = {
         "InputReduce": ([("B", 4, 5, 2)], {"n_max_pixels": 3}, (("B", 3, 2), ("B", 3, 2))),
-        "SparseConv": ([("B", 3, 2), ("B", 3, 2), (7, 2, 1, 1)], {}, (("B", 3, 7),)),
+        "SparseConv": ([("B", 3, 2), ("B", 3, 2), (7, 2, 1, 1)], {"group": 1, "kernel_shape": (1, 1)}, (("B", 3, 7),)),
         "SparsePool": ([("B", 3, 5), ("B", 3, 2)], {}, (("B", 3, 5), ("B", 3, 2))),
         "SparseToDense": ([("B", 3, 5), ("B", 3, 2)], {"spatial_shape": (8, 9)}, (("B", 8, 9, 5),)),
         "FixedPointQuant": ([("B", 3, 5), (), (), ()], {}, (("B", 3, 5),)),

@@ -31,9 +31,9 @@ class ReduceMax(StandardOp):
 def sample_axes(node: NodeContext) -> tuple[int, ...] | None:
     """The reduced axes, counted within one sample; None where the batch is reduced or the axes are not constant."""
     axes = node.constants[1] if len(node.constants) > 1 else None
-    if axes is None:
-        return None
     rank = len(node.shapes[0])
+    if axes is None or rank == 0:
+        return None
     positions = sorted(int(a) % rank for a in np.ravel(axes))
     return None if 0 in positions else tuple(p - 1 for p in positions)
 
