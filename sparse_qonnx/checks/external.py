@@ -54,9 +54,11 @@ def _read(tensor: TensorProto, folder: Path, where: str, size: int) -> bytes:
     return data
 
 
-def _inside(folder: Path, location: str, where: str) -> Path:
+def _inside(folder: Path, location: str | bytes, where: str) -> Path:
     """The file at a location, which must lie in the folder with all links resolved."""
     allowed = "a relative path to a file in the model's own folder"
+    if not isinstance(location, str):  # so protobuf gives what is no UTF-8
+        raise ModelFileError(where, f"is in the file {location!r}", allowed="a name in UTF-8")
     parts = PureWindowsPath(location).parts  # both kinds of separators, drives included
     if not parts or "\0" in location or ".." in parts or PurePosixPath(location).is_absolute():
         raise ModelFileError(where, f"is in the file {location!r}", allowed=allowed)
