@@ -33,7 +33,7 @@ def section(found: dict[str, Any]) -> str:
         "",
         "| occurred in exported networks | networks |",
         "|---|---|",
-        *(f"| {name} | {count} |" for name, count in sorted(found["features"].items())),
+        *(f"| {name} | {count} |" for name, count in sorted(found["features"].items()) if ": ValueError" not in name),
         "",
     ]
     return "\n".join(lines)
