@@ -101,27 +101,24 @@ class ComparisonTable(Sequence[Comparison]):
     __hash__ = None  # type: ignore[assignment]  # comparisons go on counting
 
     def __rich__(self) -> Table:
-        others = list(dict.fromkeys(row.other for row in self._rows))
-        reference = self._rows[0].reference if self._rows else "nothing"
-        title = f"Mismatches with {reference}, by implementation"
+        title, others, rows, bad = self._content()
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         table.add_column("tensor", overflow="fold")
         for title in ("values", *(_SHORT.get(other, other) for other in others), "largest\ndiff.", "limit"):
             table.add_column(title, justify="right")
-        for (tensor, tolerance), rows in self._by_tensor().items():
-            cells = {row.other: f"{row.mismatches:,}" for row in rows}
-            numbers = (f"{max(row.largest for row in rows):.3g}", f"{tolerance:.3g}")
-            style = "" if all(row.ok for row in rows) else "bold red"
-            values = f"{max(row.values for row in rows):,}"
-            mismatches = (cells.get(other, "-") for other in others)
-            table.add_row(marked_up(tensor), values, *mismatches, *numbers, style=style)
+        for n, (tensor, *numbers) in enumerate(rows):
+            table.add_row(marked_up(tensor), *numbers, style="bold red" if n in bad else "")
         return table
 
     def to_html_table(self, notes: Sequence[str] = ()) -> html.Table:
         """The same table for HTML, notes below it."""
+        title, others, rows, bad = self._content()
+        return html.Table(title, ("tensor", "values", *others, "largest difference", "limit"), rows, notes, bad)
+
+    def _content(self) -> tuple[str, list[str], list[tuple[str, ...]], list[int]]:
+        """What every table of it shows: title, implementations, texts of the rows, numbers of those that differ."""
         others = list(dict.fromkeys(row.other for row in self._rows))
         reference = self._rows[0].reference if self._rows else "nothing"
-        columns = ("tensor", "values", *others, "largest difference", "limit")
         rows: list[tuple[str, ...]] = []
         bad = []
         for (tensor, tolerance), found in self._by_tensor().items():
@@ -131,7 +128,7 @@ class ComparisonTable(Sequence[Comparison]):
             values, largest = max(row.values for row in found), max(row.largest for row in found)
             numbers = (*(cells.get(other, "-") for other in others), f"{largest:.3g}", f"{tolerance:.3g}")
             rows.append((tensor, f"{values:,}", *numbers))
-        return html.Table(f"Mismatches with {reference}, by implementation", columns, rows, notes, bad)
+        return f"Mismatches with {reference}, by implementation", others, rows, bad
 
     def _repr_html_(self) -> str | None:
         return html.for_notebook(self.to_html_table())
