@@ -116,7 +116,7 @@ class _Graph:
         source, result = proof.grids.get(matmul.input[0]), proof.nodes.get(matmul.name)
         if source is None or result is None or result.outputs[0] is None:
             return False
-        if source.divisor != 1 or source.rounded:  # quotients: each one is rounded, and so is every sum of them
+        if source.rounded_in_sums:  # quotients: each one is rounded, and so is every sum of them
             return False
         return result.bits <= _EXACT_BITS.get(weights.dtype, 0)
 

@@ -6,7 +6,8 @@ are Python integers held per channel (or per element), so the proof itself can n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -20,12 +21,6 @@ from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode
 Array = NDArray[Any]
 FLOAT32_BITS = 24
 FLOAT64_BITS = 53
-
-
-def _integers(values: Any) -> Array:
-    """An object array of Python integers."""
-    array = np.asarray(values, dtype=object)
-    return np.vectorize(int, otypes=[object])(array) if array.size else array
 
 
 def bits_of(*arrays: Array) -> int:
@@ -67,7 +62,8 @@ class Grid:
     def of_type(cls, kind: FixedPointType, rank: int) -> Grid:
         """The full range of a fixed-point type, for a sample of `rank` dimensions."""
         shape = (1,) * rank
-        return cls(_integers(np.full(shape, kind.lowest)), _integers(np.full(shape, kind.highest)), kind.frac)
+        lo, hi = (np.full(shape, limit, dtype=object) for limit in (kind.lowest, kind.highest))
+        return cls(lo, hi, kind.frac)
 
     @classmethod
     def of_constant(cls, values: Array, where: str = "constant") -> Grid:
@@ -82,7 +78,7 @@ class Grid:
         pairs = [float(v).as_integer_ratio() for v in flat.flat]
         frac = max((d.bit_length() - 1 for _, d in pairs), default=0)
         whole = [n << (frac - d.bit_length() + 1) for n, d in pairs]
-        common = int(np.gcd.reduce([abs(m) for m in whole], dtype=object)) if whole else 0
+        common = math.gcd(*whole)
         shift = (common & -common).bit_length() - 1 if frac == 0 and common else 0
         m = np.array([v >> shift for v in whole], dtype=object).reshape(flat.shape)
         return cls(m, m, frac - shift)
@@ -110,12 +106,15 @@ class Grid:
         return self.lowest < 0
 
     @property
+    def rounded_in_sums(self) -> bool:
+        """Whether sums are only near their grid points: each pending quotient is rounded before it is added."""
+        return self.rounded or self.divisor != 1
+
+    @property
     def type(self) -> FixedPointType:
         """The narrowest `ap_[u]fixed` that holds every numerator m * 2**-frac; at least one bit wide."""
-        signed = self.signed
-        width = max(self.highest.bit_length(), (-self.lowest - 1).bit_length() if signed else 0) + signed
-        width = max(width, 1)
-        return FixedPointType(signed, width, width - self.frac)
+        width = max(max(self.highest, -self.lowest - 1).bit_length() + self.signed, 1)
+        return FixedPointType(self.signed, width, width - self.frac)
 
     def describe(self) -> str:
         """The type, with the pending divisor where there is one."""
@@ -166,7 +165,7 @@ def common_grid(a: Grid, b: Grid) -> tuple[Grid, Grid]:
 def add(a: Grid, b: Grid) -> Grid:
     """Grid of a + b; a sum with a pending divisor is no longer a single rounded quotient."""
     a, b = common_grid(a, b)
-    return Grid(a.lo + b.lo, a.hi + b.hi, a.frac, a.divisor, a.rounded or b.rounded or a.divisor != 1)
+    return Grid(a.lo + b.lo, a.hi + b.hi, a.frac, a.divisor, a.rounded_in_sums or b.rounded_in_sums)
 
 
 def union(a: Grid, b: Grid) -> Grid:
@@ -180,9 +179,9 @@ def relu(a: Grid) -> Grid:
     return a.with_limits(np.maximum(a.lo, 0), np.maximum(a.hi, 0)).occupied(a.occupancy)
 
 
-def products(x: Grid, weights: Array) -> tuple[Array, Array]:
-    """Smallest and largest product of each weight (integers) with its input; shapes broadcast."""
-    low, high = weights * x.lo, weights * x.hi
+def products(lo: Array, hi: Array, weights: Array) -> tuple[Array, Array]:
+    """Smallest and largest product of each weight (integers) with its input, in [lo, hi]; shapes broadcast."""
+    low, high = weights * lo, weights * hi
     return np.minimum(low, high), np.maximum(low, high)
 
 
@@ -197,7 +196,7 @@ class Dot:
 
 def dot(x: Grid, weights: Array) -> Dot:
     """Limits of `x @ weights` for x `[..., K]` and integer weights `[K, F]`."""
-    lo_k, hi_k = products(Grid(x.lo[..., None], x.hi[..., None], 0), weights)
+    lo_k, hi_k = products(x.lo[..., None], x.hi[..., None], weights)
     least, most = np.minimum(lo_k, 0), np.maximum(hi_k, 0)
     if x.occupancy is not None and x.lo.ndim == 1:
         # any element may be 0, and only so many pixels are not: the most extreme ones
@@ -216,21 +215,48 @@ def bound(a: Array) -> int:
 _HALF = Fraction(1, 2)
 
 
+def _half_up(value: Fraction) -> int:
+    return math.floor(value + _HALF)
+
+
+def _half_down(value: Fraction) -> int:
+    return math.ceil(value - _HALF)
+
+
+_ROUND: dict[RoundingMode, Callable[[Fraction], int]] = {
+    RoundingMode.TRN: math.floor,
+    RoundingMode.TRN_ZERO: math.trunc,
+    RoundingMode.RND: _half_up,
+    RoundingMode.RND_ZERO: lambda value: _half_up(value) if value < 0 else _half_down(value),
+    RoundingMode.RND_MIN_INF: _half_down,
+    RoundingMode.RND_INF: lambda value: _half_down(value) if value < 0 else _half_up(value),
+    RoundingMode.RND_CONV: round,
+}
+
+
 def round_fraction(value: Fraction, mode: RoundingMode) -> int:
     """Exact rounding of a rational number to an integer."""
-    floor = value.numerator // value.denominator
-    rest = value - floor
-    magnitude_down = floor if value >= 0 else floor + (rest > 0)
-    nearest = {
-        RoundingMode.RND: floor + (rest >= _HALF),
-        RoundingMode.RND_MIN_INF: floor + (rest > _HALF),
-        RoundingMode.RND_ZERO: floor + (rest > _HALF if value >= 0 else rest >= _HALF),
-        RoundingMode.RND_INF: floor + (rest >= _HALF if value >= 0 else rest > _HALF),
-        RoundingMode.RND_CONV: floor + (rest > _HALF or (rest == _HALF and floor % 2 == 1)),
-        RoundingMode.TRN: floor,
-        RoundingMode.TRN_ZERO: magnitude_down,
-    }
-    return int(nearest[mode])
+    return _ROUND[mode](value)
+
+
+def format_limits(k: int, i: int, f: int, overflow: OverflowMode) -> tuple[int, int]:
+    """Limits of a format of at least one bit, in steps of 2**-f."""
+    high = (1 << (max(i, -f) + f)) - 1
+    return (-high if overflow is OverflowMode.SAT_SYM else -high - 1) * k, high
+
+
+def overflows(
+    limits: tuple[Fraction, Fraction], k: int, i: int, f: int, rounding: RoundingMode, overflow: OverflowMode
+) -> bool:
+    """Whether values between `limits` can leave the format, or be reflected within it."""
+    low, high = format_limits(k, i, f, overflow)
+    first, last = (value * Fraction(2) ** f for value in limits)
+    if overflow is OverflowMode.WRAP_SM:
+        # It looks at values before they are rounded; without a sign even the upper half of its own range is reflected.
+        top = Fraction(high + 1) if k else Fraction(high + 1, 2)
+        if first + _HALF < low or last + _HALF >= top:
+            return True
+    return round_fraction(first, rounding) < low or round_fraction(last, rounding) > high
 
 
 def quantized_limits(
@@ -239,21 +265,15 @@ def quantized_limits(
     """Limits, in steps of 2**-f, after quantizing values between `limits` (None: any value at all)."""
     if k + i + f <= 0:
         return 0, 0
-    i = max(i, -f)
-    high = (1 << (i + f)) - 1
-    low = (-high if overflow is OverflowMode.SAT_SYM else -high - 1) if k else 0
-    if overflow is OverflowMode.WRAP_SM:
-        # It looks at values before they are rounded; without a sign even the upper half of its own range is reflected.
-        top = Fraction(high + 1, 1 if k else 2)
-        if limits is None or limits[0] * Fraction(2) ** f < low or limits[1] * Fraction(2) ** f + _HALF >= top:
-            return -high - 1, high
-    if limits is None:
-        return low, high
-    first, last = (round_fraction(v * Fraction(2) ** f, rounding) for v in limits)
-    if overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM):
-        return min(max(first, low), high), max(min(last, high), low)
-    inside = low <= first and last <= high
-    return (first, last) if inside else (low, high)
+    low, high = format_limits(k, i, f, overflow)
+    if limits is not None:
+        first, last = (round_fraction(value * Fraction(2) ** f, rounding) for value in limits)
+        if overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM):
+            return min(max(first, low), high), max(min(last, high), low)
+        if not overflows(limits, k, i, f, rounding, overflow):
+            return first, last
+    # Reflection gives negative values without a sign, too.
+    return (-high - 1 if overflow is OverflowMode.WRAP_SM else low), high
 
 
 @dataclass(frozen=True)

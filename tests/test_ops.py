@@ -44,6 +44,12 @@ def test_input_reduce_lets_nothing_through_that_is_not_greater() -> None:
     assert coords[0, :2].tolist() == [[2, 1], [2, 2]]
 
 
+def test_input_reduce_without_channels_keeps_nothing() -> None:
+    x = np.zeros((2, 3, 4, 0), np.float32)
+    features, coords = operators()["InputReduce"].compute(x, n_max_pixels=5, threshold=-1.0)
+    assert features.shape == (2, 5, 0) and coords.shape == (2, 5, 2) and not coords.any()
+
+
 @given(sparse_maps())
 def test_sparse_to_dense(case: tuple[Array, Array, tuple[int, int]]) -> None:
     features, coords, spatial = case
@@ -103,6 +109,47 @@ def test_sparse_conv_adds_the_bias_only_where_the_sum_is_not_zero() -> None:
     assert out.ravel().tolist() == [0.0, 0.0, 12.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("kernel", "dilations", "group"),
+    [((1, 1), (1, 1), 1), ((3, 3), (1, 1), 1), ((2, 3), (3, 1), 2), ((3, 2), (1, 2), 4), ((4, 5), (2, 1), 1)],
+)
+def test_sparse_conv_is_dense_convolution(kernel: tuple[int, int], dilations: tuple[int, int], group: int) -> None:
+    """With every pixel kept it is the dense layer's, output pixel by output pixel."""
+    rng = np.random.default_rng(1)
+    height, width, channels, filters = 5, 7, 4, 8
+    x = rng.integers(-4, 5, (2, height, width, channels)).astype(np.float32)
+    weights = rng.integers(-4, 5, (filters, channels // group, *kernel)).astype(np.float32)
+    features, coords = operators()["InputReduce"].compute(x, n_max_pixels=height * width, threshold=-9.0)
+    attributes = {"kernel_shape": kernel, "dilations": dilations, "group": group}
+    (y,) = operators()["SparseConv"].compute(features, coords, weights, **attributes)
+    want = np.zeros((2, height, width, filters), np.float32)
+    before = [(k - 1) * d // 2 for k, d in zip(kernel, dilations, strict=True)]
+    for row, column, dy, dx, f, c in np.ndindex(height, width, *kernel, filters, channels // group):
+        r, s = row + dy * dilations[0] - before[0], column + dx * dilations[1] - before[1]
+        if 0 <= r < height and 0 <= s < width:
+            channel = f // (filters // group) * (channels // group) + c
+            want[:, row, column, f] += weights[f, c, dy, dx] * x[:, r, s, channel]
+    assert same(y.reshape(want.shape), want)
+
+
+@pytest.mark.parametrize(
+    ("channels", "weights", "group"),
+    [(3, (4, 2, 3, 3), 1), (600, (4, 2, 3, 3), 2), (4, (3, 2, 3, 3), 2), (2, (4, 2, 3, 1), 1), (2, (4, 2, 1, 3), 1)],
+)
+def test_sparse_conv_refuses_weights_that_do_not_fit(channels: int, weights: tuple[int, ...], group: int) -> None:
+    inputs = [np.zeros((1, 5, channels), np.float32), np.zeros((1, 5, 2), np.int64), np.zeros(weights, np.float32)]
+    attributes = {"kernel_shape": (3, 3), "dilations": (1, 1), "group": group}
+    with pytest.raises(InputDataError, match=rf"features \[1, 5, {channels}\], W .*group {group} do not fit together"):
+        operators()["SparseConv"].compute(*inputs, **attributes)
+
+
+def test_sparse_conv_of_many_channels() -> None:
+    features, coords = np.ones((1, 1, 600), np.float32), np.ones((1, 1, 2), np.int64)
+    attributes = {"kernel_shape": (1, 1), "dilations": (1, 1), "group": 2}
+    (y,) = operators()["SparseConv"].compute(features, coords, np.ones((2, 300, 1, 1), np.float32), **attributes)
+    assert y.tolist() == [[[300, 300]]]
+
+
 @given(sparse_maps(), seeds, rounding_modes, overflow_modes, st.booleans())
 def test_fixed_point_quant_reads_formats_at_pixels(
     case: tuple[Array, Array, tuple[int, int]], seed: int, rounding: str, overflow: str, by_channel: bool
@@ -113,6 +160,28 @@ def test_fixed_point_quant_reads_formats_at_pixels(
     formats = [rng.integers(low, high, shape).astype(features.dtype) for low, high in ((0, 2), (-1, 3), (-2, 4))]
     inputs = [features * features.dtype.type(1.37), *formats, coords]
     assert_same_everywhere("FixedPointQuant", inputs, rounding_mode=rounding, overflow_mode=overflow)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 2), (2, 3, 1), (2, 1, 1), (1, 3, 2), (3, 1), (2,), ()])
+def test_fixed_point_quant_reads_the_format_of_the_pixel(shape: tuple[int, ...]) -> None:
+    """An axis of length 1, or one that is missing, stands for all places."""
+    coords = np.array([[[2, 3], [0, 0], [1, 1], [1, 2]]])
+    bits = np.arange(np.prod(shape, dtype=int)).reshape(shape) % 5
+    one, none = np.array(1), np.array(0)
+    x = np.full((1, 4, 2), 99, np.float32)
+    (y,) = operators()["FixedPointQuant"].compute(x, one, bits, none, coords, rounding_mode="RND", overflow_mode="SAT")
+    everywhere = np.broadcast_to(bits, (2, 3, 2))
+    for slot, (row, column) in enumerate(coords[0]):
+        want = 2.0 ** everywhere[row - 1, column - 1] - 1 if row else np.zeros(2)
+        assert y[0, slot].tolist() == want.tolist()
+    for place, axis in (((3, 1), 0), ((1, 4), 1)):
+        outside = np.array([[place] * 4])
+        arguments = (x, one, bits, none, outside)
+        if ((1,) * (3 - len(shape)) + shape)[axis] > 1:
+            with pytest.raises(InputDataError, match=rf"\({place[0]}, {place[1]}\)"):
+                operators()["FixedPointQuant"].compute(*arguments, rounding_mode="RND", overflow_mode="SAT")
+        else:
+            operators()["FixedPointQuant"].compute(*arguments, rounding_mode="RND", overflow_mode="SAT")
 
 
 @given(float_types, seeds, rounding_modes, overflow_modes, st.sampled_from([None, "marker"]))

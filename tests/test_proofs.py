@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from onnx import helper
 
 from sparse_qonnx.errors import InputDataError, PrecisionError
-from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode, quantize
+from sparse_qonnx.fixed import FixedPointType, OverflowMode, QuantizerFormat, RoundingMode, quantize
 from sparse_qonnx.grid import (
     Grid,
     NodeContext,
@@ -21,7 +24,10 @@ from sparse_qonnx.grid import (
     Occupancy,
     add,
     bits_of,
+    bound,
     common_grid,
+    dot,
+    overflows,
     quantized_limits,
     relu,
     round_fraction,
@@ -62,9 +68,11 @@ def test_grid_arithmetic() -> None:
     both = union(A, B)
     assert (both.lo.tolist(), both.hi.tolist(), both.frac, both.divisor) == ([-24, -3], [40, 27], 4, 6)
     assert both.rounded and union(B, A).rounded and not union(A, A).rounded
+    whole = Grid(integers(1), integers(2), 0)
+    near = Grid(integers(1), integers(2), 0, rounded=True)
+    assert add(whole, near).rounded and add(near, whole).rounded
     total = add(A, B)
     assert (total.lo.tolist(), total.hi.tolist(), total.rounded) == ([-27, 5], [40, 43], True)
-    whole = Grid(integers(1), integers(2), 0)
     assert not add(whole, whole).rounded and add(whole, B).rounded and add(B, whole).rounded
 
 
@@ -85,6 +93,22 @@ def test_grid_limits() -> None:
     assert (empty.lowest, empty.highest, empty.bits, str(empty.type)) == (0, 0, 0, "ap_ufixed<1,1>")
     full = Grid.of_type(FixedPointType(True, 4, 2), 3)
     assert (full.lo.tolist(), full.hi.tolist(), full.frac) == ([[[-8]]], [[[7]]], 2)
+    single = relu(Grid(np.array(-1, dtype=object), np.array(2, dtype=object), 0))
+    assert (single.lo.shape, single.lowest, single.highest) == ((), 0, 2), "not bare integers"
+    assert not Grid(integers(2), integers(3), 0).signed
+    assert str(Grid(integers(-4), integers(-4), 0).type) == "ap_fixed<3,3>"
+    assert bound(integers()) == 0 and bound(integers(3, -4)) == 4
+
+
+def test_sums_of_products() -> None:
+    """Exact limits; partial sums have passed any of the terms; pixels that are not there give 0."""
+    x = Grid(integers(2, -1), integers(3, 4), 0)
+    w = integers(1, -2).reshape(2, 1)
+    result = dot(x, w)
+    assert (result.lo.tolist(), result.hi.tolist(), result.partial) == ([2 - 8], [3 + 2], 8)
+    for sign, low, high in ((1, 0, 6), (-1, -6, 0)):
+        scattered = dot(Grid(integers(2, 2), integers(3, 3), 0, occupancy=Occupancy(2, 1)), w * 0 + sign)
+        assert (scattered.lo.tolist(), scattered.hi.tolist(), scattered.partial) == ([low], [high], 6)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +140,15 @@ def test_types_out_of_range(text: str) -> None:
 
 
 def test_type_quantizes_to_its_grid() -> None:
-    x = np.array([0.124, 0.126, 0.375, 0.625, -9.0, 9.0, np.nan, np.inf], np.float32)
+    x = np.array([0.124, 0.126, 0.375, 0.625, -9.0, 9.0, np.nan, np.inf, -np.inf], np.float32)
     y = FixedPointType(True, 4, 2).quantize(x)
-    assert y.tolist() == [0.0, 0.25, 0.5, 0.5, -2.0, 1.75, 0.0, 1.75] and y.dtype == np.float32
+    assert y.tolist() == [0.0, 0.25, 0.5, 0.5, -2.0, 1.75, 0.0, 1.75, -2.0] and y.dtype == np.float32
+
+
+def test_widths_of_formats() -> None:
+    k, i, f = np.array([1, 1, 0, 0]), np.array([2, 3, -4, 1]), np.array([3, -1, 4, -2])
+    form = QuantizerFormat(k, i, f, RoundingMode.RND, OverflowMode.SAT)
+    assert form.widths.tolist() == [6, 3, 0, 0]
 
 
 @pytest.mark.parametrize("overflow", list(OverflowMode))
@@ -147,20 +177,24 @@ def test_quantize_and_its_limits_for_every_value(rounding: RoundingMode, overflo
         width = k + max(i, -f) + f
         top = (1 << (width - k)) - 1
         bottom = (-top if overflow is OverflowMode.SAT_SYM else -top - 1) if k else 0
-        want = np.array([round_fraction(Fraction(v) * Fraction(2) ** f, rounding) for v in values])
+        rounded = np.array([round_fraction(Fraction(v) * Fraction(2) ** f, rounding) for v in values])
+        want = rounded
         if overflow is OverflowMode.WRAP:
             want = (want - bottom) % (1 << width) + bottom
         elif overflow is not OverflowMode.WRAP_SM:
             want = np.clip(want, bottom, top)
         if overflow is not OverflowMode.WRAP_SM:
             np.testing.assert_array_equal(steps, want)
+        assert (low, high) == (steps.min(), steps.max()), "every value of the format is reached, and none besides"
         saturates = overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM)
         for first, last in combinations((0, 20, 60, 63, 70, 76, 78, 80, 81, 84, 88, 90, 100, 140, 160), 2):
             part = steps[first : last + 1]
             ends = Fraction(values[first]), Fraction(values[last])
             low, high = quantized_limits(ends, k, i, f, rounding, overflow)
             assert low <= part.min() and part.max() <= high
-            assert not saturates or (low, high) == (part.min(), part.max())
+            stays = bool((part == rounded[first : last + 1]).all())
+            assert overflows(ends, k, i, f, rounding, overflow) is not stays
+            assert not (saturates or stays) or (low, high) == (part.min(), part.max())
 
 
 def test_nan_and_infinity_through_a_quantizer() -> None:
@@ -217,6 +251,19 @@ def test_convolution_of_an_average_keeps_the_divisor() -> None:
     assert out is not None and (out.divisor, out.rounded, limits(proof)) == (3, True, ([0], [7]))
     assert prove("SparseConv", shapes, [None, None, Grid(w, w, 0)], **arguments).outputs == (None,)
     assert prove("SparseConv", shapes, [x, None, None], **arguments).outputs == (None,)
+
+
+def test_table_of_a_convolution() -> None:
+    """Kernel positions in raster order between two that lie outside the window, channels, filters."""
+    w = np.arange(1, 49).reshape(4, 2, 2, 3).astype(object)
+    x = Grid(integers(0)[None], integers(1)[None], 0)
+    attributes = {"kernel_shape": (2, 3), "dilations": (1, 1), "group": 2}
+    shapes = ((None, 5, 4), (None, 5, 2), w.shape)
+    node = NodeContext("n", "SparseConv", attributes, shapes, (x, None, Grid(w, w, 1)), (None, None, w))
+    rule = operators()["SparseConv"]
+    (table, _) = rule.hls(node, rule.prove(node)).tables
+    assert table.values.shape == (1 + 2 * 3 + 1, 2, 4) and not table.values[[0, -1]].any()
+    assert all(table.values[1 + 3 * y + x, c, f] == w[f, c, y, x] for f, c, y, x in np.ndindex(w.shape))
 
 
 @pytest.mark.parametrize(
@@ -277,6 +324,59 @@ def test_quantizer_proof() -> None:
     assert quantizer(Grid(integers(1)[None], integers(2)[None], 0), [[[1, 1]]], 2, 0).outputs[0] is not None
 
 
+@pytest.mark.parametrize("shape", [(2,), (3, 1, 2)])
+def test_quantizer_of_a_dense_tensor(shape: tuple[int, ...]) -> None:
+    """Limits have the rank of a sample, whatever the ranks of the formats."""
+    source = Grid(integers(-9, 2).reshape((1,) * (len(shape) - 1) + (2,)), integers(9, 3).reshape(-1), 1)
+    for i in (np.array(3), np.array([3, 3]), np.full((1, *shape), 3), np.full((1,) * (len(shape) + 1), 3)):
+        (out,) = quantizer(source, 1, i, 0, shape=(None, *shape), rounding_mode="TRN").outputs
+        assert out is not None and out.lo.ndim == out.hi.ndim == len(shape)
+        lo, hi = (np.broadcast_to(a, shape).reshape(-1, 2).tolist() for a in (out.lo, out.hi))
+        assert all(row == [-5, 0] for row in lo) and all(row == [4, 1] for row in hi)
+
+
+def test_quantizer_at_pixels() -> None:
+    """The widest limits over all pixels, channel by channel."""
+    i = np.array([[[1, 0], [0, 0]], [[0, 0], [0, 2]]])
+    source = Grid(integers(-99, -99)[None], integers(99, 99)[None], 1)
+    coords = (None, 7, 2)
+
+    def at_pixels(x: Any) -> NodeProof:
+        return prove("FixedPointQuant", [x, (), (2, 2, 2), (), coords], [source] + [None] * 4,
+                     (None, np.array(1), i, np.array(0), None), rounding_mode="RND", overflow_mode="SAT")  # fmt: skip
+
+    (out,) = at_pixels((None, 7, 2)).outputs
+    assert out is not None and (out.lo.tolist(), out.hi.tolist()) == ([[-2, -4]], [[1, 3]])
+    assert at_pixels((None, 2)).outputs == at_pixels((None, 2, 2, 2)).outputs == (None,), "no pixels in such a tensor"
+
+
+def test_formats_without_bits_make_nothing_finer() -> None:
+    """Neither the grid of the result nor the bits on the way."""
+    source = Grid(integers(-3, -3)[None], integers(3, 3)[None], 1)
+    for k, i, f in ((0, -9, 9), (1, -10, 9), (0, 0, 0)):
+        proof = quantizer(source, [1, k], [3, i], [1, f], overflow_mode="WRAP")
+        assert proof.outputs[0] is not None and proof.outputs[0].frac == 1
+        assert limits(proof) == ([-3, 0], [3, 0]) and proof.bits == 7
+    assert quantizer(source, 0, [-9, -3], [9, 2]).bits == 2, "the bits of the input"
+    assert quantizer(None, 1, 2, 3).bits == 6
+
+
+def test_datatypes_for_qonnx() -> None:
+    """The widest of the formats; floating point where they are not known."""
+    constants: dict[str, Array | None] = {"k": np.array([0, 1]), "i": np.array([2, -1]), "f": np.array([3, 7])}
+    model = SimpleNamespace(get_initializer=constants.get)
+
+    def datatype(*inputs: str) -> str:
+        node = helper.make_node("FixedPointQuant", ["x", *inputs], ["y"])
+        return str(operators()["FixedPointQuant"].output_datatypes([], node, model)[0])
+
+    assert datatype("k", "i", "f") == datatype("k", "i", "f", "coords") == "FIXED<10,3>"
+    constants["k"] = np.array(0)
+    assert datatype("k", "i", "f") == "FIXED<10,3>", "qonnx has no fixed-point type without a sign"
+    for missing in ("k", "i", "f"):
+        assert datatype(*(n if n != missing else "unknown" for n in "kif")) == "FLOAT32"
+
+
 @pytest.mark.parametrize(
     ("divisor", "frac", "formats", "overflow", "bits"),
     [
@@ -285,6 +385,13 @@ def test_quantizer_proof() -> None:
         (1, 2, (0, 9, 0), "WRAP", 11),
         (1, 2, (1, 3, 4), "SAT", 8),
         (1, 2, (1, 1, 0), "SAT", 5),
+        (1, 2, (1, 0, 0), "SAT", 5),
+        (1, 2, (0, 0, 5), "SAT", 6),
+        (1, 9, (1, -4, 8), "SAT", 6),
+        (1, -2, (1, 9, -4), "WRAP", 8),
+        (1, -2, (1, 9, -1), "SAT", 7),
+        (3, -1, (0, 9, -1), "WRAP", 8),
+        (3, 9, (1, 9, 7), "WRAP", 8),
         (3, 2, (1, 3, 4), "WRAP", 10),
         (3, 2, (1, 3, -2), "WRAP", 9),
         (9, 8, (1, 3, 0), "SAT", 15),
@@ -318,3 +425,38 @@ def test_shapes() -> None:
     }
     for op, (given_shapes, attributes, want) in shapes.items():
         assert operators()[op].output_shapes(given_shapes, attributes) == want
+
+
+@pytest.mark.parametrize(
+    ("features", "weights", "bias", "group", "fits"),
+    [
+        ((2,), (7, 2, 1, 3), None, 1, True),
+        ((2,), (7, 2, 1, 3), (7,), 1, True),
+        ((2,), (7, 2, 1, 3), (), 1, True),
+        ((600,), (9, 300, 1, 3), (9,), 2, False),
+        ((600,), (600, 300, 1, 3), (600,), 2, True),
+        ((2,), (7, 2, 1, 3), (5,), 1, False),
+        ((3,), (7, 2, 1, 3), None, 1, False),
+        ((2,), (7, 2, 2, 3), None, 1, False),
+        ((2,), (7, 2, 1, 1), None, 1, False),
+        ((4,), (7, 2, 1, 3), None, 2, False),
+        ((2,), (0, 2, 1, 3), None, 1, False),
+        ((0,), (7, 0, 1, 3), None, 1, False),
+        (("C",), (7, 2, 1, 3), None, 1, True),
+        (("C",), (7, 0, 1, 3), None, 1, False),
+        ((2,), ("F", 2, 1, 3), None, 1, True),
+        ((2,), ("F", 3, 1, 3), None, 1, False),
+        ((2,), (7, "G", 1, 3), None, 1, True),
+        ((2,), (7, 2, "H", 3), None, 1, True),
+        ((2,), (7, 2, "H", 4), None, 1, False),
+    ],
+)
+def test_shapes_of_convolutions(features: Any, weights: Any, bias: Any, group: int, fits: bool) -> None:
+    """What does not fit is refused; names of dimensions may be any number."""
+    shapes = [("B", 3, *features), ("B", 3, 2), weights, *([] if bias is None else [bias])]
+    rule, attributes = operators()["SparseConv"], {"group": group, "kernel_shape": (1, 3)}
+    if fits:
+        assert rule.output_shapes(shapes, attributes) == (("B", 3, weights[0]),)
+    else:
+        with pytest.raises(ValueError, match=re.escape(f"features {list(shapes[0])}, W {list(weights)}, bias")):
+            rule.output_shapes(shapes, attributes)

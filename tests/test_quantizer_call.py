@@ -22,7 +22,7 @@ from strategies import seeds
 Array = NDArray[Any]
 RULE = operators()["FixedPointQuant"]
 
-N, CHANNELS, HEIGHT, WIDTH = 2, 3, 2, 2
+N, CHANNELS, HEIGHT, WIDTH = 5, 3, 2, 2
 MODES = st.tuples(st.sampled_from(list(RoundingMode)), st.sampled_from(["WRAP", "SAT", "SAT_SYM"]).map(OverflowMode))
 
 
@@ -64,8 +64,15 @@ def wanted(value: Fraction, k: int, i: int, f: int, rounding: RoundingMode, over
     return Fraction(fitted(steps, width, bool(k), overflow.value)) / Fraction(2) ** f
 
 
-def context(formats: tuple[Array, ...], grid: Grid, rounding: str, overflow: str, coords: bool) -> NodeContext:
-    shapes: tuple[Any, ...] = ((None, N, CHANNELS), *(p.shape for p in formats))
+def context(
+    formats: tuple[Array, ...],
+    grid: Grid,
+    rounding: str,
+    overflow: str,
+    coords: bool,
+    shape: tuple[int, ...] = (N, CHANNELS),
+) -> NodeContext:
+    shapes: tuple[Any, ...] = ((None, *shape), *(p.shape for p in formats))
     attributes = {"rounding_mode": rounding, "overflow_mode": overflow}
     constants: tuple[Array | None, ...] = (None, *formats)
     grids: tuple[Grid | None, ...] = (grid, None, None, None)
@@ -127,6 +134,7 @@ def _place(call: HlsCall, spot: tuple[int, ...], channel: int) -> tuple[int, ...
     shape = call.tables[0].values.shape
     assert all(t.values.shape == shape and t.is_integer for t in call.tables)
     if len(shape) == 3:
+        assert shape == tuple(call.config[key] for key in ("map_height", "map_width", "map_channels"))
         return tuple(min(p, s - 1) for p, s in zip((*spot[:2], channel), shape, strict=True))
     return (channel,) if len(shape) == 1 else (spot[1], channel)
 
@@ -148,17 +156,51 @@ def test_shapes_of_the_kernels() -> None:
     by_channel = call(bits)
     assert (by_channel.config["n_rows"], by_channel.config["n_channels"]) == (N, CHANNELS)
     assert {t.name: t.values.tolist() for t in by_channel.tables}["shift"] == [2, 1, 0]
-    by_value = call(np.array([bits, bits[::-1]]))
+    for squeezed in (call(bits[None]), call(bits[None, None])):
+        assert [t.values.tolist() for t in squeezed.tables] == [t.values.tolist() for t in by_channel.tables]
+    by_value = call(np.array([bits, bits, bits, bits, bits[::-1]]))
     assert (by_value.config["n_rows"], by_value.config["n_channels"]) == (1, N * CHANNELS)
     by_pixel = call(bits.reshape(3, 1, 1), coords=True)
     assert by_pixel.function == "fixed_point_quant_by_pixel" and by_pixel.inputs == (0, 4)
     assert [by_pixel.config[key] for key in ("map_height", "map_width", "map_channels")] == [3, 1, 1]
     assert [by_pixel.config[key] for key in ("n_slots", "n_channels")] == [N, CHANNELS]
+    by_row = call(np.array([bits, bits[::-1]]), coords=True)
+    assert [by_row.config[key] for key in ("map_height", "map_width", "map_channels")] == [1, 2, 3]
     assert by_channel.config["max_width"] == 1, "nothing overflows: one bit says that there is any"
     wide = Grid(one.lo * 100, one.hi * 100, 2)
     node = context((k, bits, bits), wide, "RND", "WRAP", False)
     overflowing = RULE.hls(node, RULE.prove(node))
     assert overflowing.config["max_width"] == 7 and overflowing.config["overflow_mode"].name == "WRAP"
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 4, 3)])
+def test_channels_are_the_last_axis(shape: tuple[int, ...]) -> None:
+    grid = Grid(np.full((1,) * len(shape), -4, object), np.full((1,) * len(shape), 4, object), 2)
+    node = context((np.array(1), np.array(3), np.array([1, 2, 3])), grid, "RND", "WRAP", False, shape)
+    config = RULE.hls(node, RULE.prove(node)).config
+    assert (config["n_rows"], config["n_channels"]) == (int(np.prod(shape)) // 3, 3)
+
+
+def test_nothing_overflows_where_each_channel_fits_its_own_format() -> None:
+    """At pixels any value may meet any format."""
+    lo, hi = np.array([[-40, -4]], dtype=object), np.array([[40, 4]], dtype=object)
+    formats = np.array(1), np.array([6, 3]), np.array(0)
+    for coords, overflow in ((False, "NONE"), (True, "SAT")):
+        node = context(formats, Grid(lo, hi, 0), "RND", "SAT", coords, (N, 2))
+        assert RULE.hls(node, RULE.prove(node)).config["overflow_mode"].name == overflow
+
+
+def test_formats_without_bits() -> None:
+    """They shift nothing out and ask for no finer steps."""
+    one = Grid(np.array([[-4]], dtype=object), np.array([[4]], dtype=object), 2)
+    node = context((np.array([1, 1, 0]), np.array([3, -8, -9]), np.array([1, 7, 9])), one, "RND", "WRAP", False)
+    call = RULE.hls(node, RULE.prove(node))
+    tables = {t.name: t.values.tolist() for t in call.tables}
+    assert tables == {"shift": [1, 0, 0], "width": [1, 0, 0], "sign": [1, 0, 0]} and call.config["up_shift"] == 0
+    assert call.config["overflow_mode"].name == "NONE"
+    node = context((np.array(1), np.array(-8), np.array(7)), one, "RND", "WRAP", False)
+    dead = RULE.hls(node, RULE.prove(node)).config
+    assert (dead["shift"], dead["width"], dead["is_signed"], dead["up_shift"]) == (0, 0, False, 0)
 
 
 @given(st.integers(1, 200), st.integers(1, 12))

@@ -9,7 +9,7 @@ import numpy as np
 
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import OverflowMode, RoundingMode
-from sparse_qonnx.grid import Array, Grid, NodeContext, round_fraction
+from sparse_qonnx.grid import Array, Grid, NodeContext, overflows
 from sparse_qonnx.hlscall import HlsCall, HlsTable, Signed, Symbol, sample_shape
 
 _CONSTANT_BITS = 64
@@ -53,21 +53,20 @@ def quantizer_call(
     """
     shape = sample_shape(node.shapes[0])
     rank = 3 if coords is not None else len(shape)
-    k, i, f = (p.reshape(p.shape[-rank:]) if p.ndim > rank else p for p in np.broadcast_arrays(*formats))
+    k, i, f = (np.reshape(p, p.shape[-rank:]) for p in np.broadcast_arrays(*formats))
     table = _FormatTable(source, output, k, i, f, _overflow(source, (k, i, f), modes, shape, coords is not None))
     config: dict[str, Any] = {
         "rounding_mode": Symbol("rounding", modes[0].value),
         "overflow_mode": Symbol("overflow", table.overflow),
         "up_shift": table.up_shift,
         "align": Signed(table.align),
-        "max_width": int(table.widths.max(initial=0)),
-        "max_shift": int(table.shifts.max(initial=0)),
+        "max_width": int(table.widths.max()),
+        "max_shift": int(table.shifts.max()),
         **_division(node, source, table.up_shift),
     }
-    uniform = all(bool((t == t.flat[0]).all()) for t in (table.shifts, table.widths, table.signs))
-    if uniform:
-        config |= {"n_values": int(np.prod(shape)), "shift": int(table.shifts.flat[0])}
-        config |= {"width": int(table.widths.flat[0]), "is_signed": bool(table.signs.flat[0])}
+    if all(t.min() == t.max() for t in (table.shifts, table.widths, table.signs)):
+        config |= {"n_values": int(np.prod(shape)), "shift": int(table.shifts.max())}
+        config |= {"width": int(table.widths.max()), "is_signed": bool(table.signs.max())}
         return HlsCall("fixed_point_quant", config=config)
     if coords is not None:
         full = (1,) * (3 - k.ndim) + k.shape
@@ -75,7 +74,7 @@ def quantizer_call(
         config |= dict(zip(("map_height", "map_width", "map_channels"), full, strict=True))
         tables = table.tables(full)
         return HlsCall("fixed_point_quant", (0, coords), config, tables, "fixed_point_quant_by_pixel")
-    by_channel = k.ndim == 0 or k.size == k.shape[-1]
+    by_channel = k.size == k.shape[-1]
     columns = shape[-1] if by_channel else int(np.prod(shape))
     target = (columns,) if by_channel else shape
     config |= {"n_rows": int(np.prod(shape)) // columns, "n_channels": columns}
@@ -98,20 +97,14 @@ class _FormatTable:
 
     def tables(self, shape: tuple[int, ...]) -> tuple[HlsTable, ...]:
         named = {"shift": self.shifts, "width": self.widths, "sign": self.signs}
-        return tuple(
-            HlsTable(name, _squeezed(values, shape).astype(object), is_integer=True) for name, values in named.items()
-        )
-
-
-def _squeezed(values: Array, shape: tuple[int, ...]) -> Array:
-    if len(shape) == 1 and values.ndim != 1:
-        values = values.reshape(-1)
-    return np.ascontiguousarray(np.broadcast_to(values, shape))
+        found = []
+        for name, values in named.items():
+            kept = values.reshape(values.shape[-len(shape) :])  # the others have length 1
+            found.append(HlsTable(name, np.broadcast_to(kept, shape).astype(object), is_integer=True))
+        return tuple(found)
 
 
 def _division(node: NodeContext, source: Grid, up_shift: int) -> dict[str, Any]:
-    if source.divisor == 1:
-        return {"divisor": 1, "multiplier": 1, "multiplier_shift": 0}
     multiplier, shift = exact_reciprocal(source.divisor, source.bits + up_shift)
     if multiplier.bit_length() > _CONSTANT_BITS:
         raise PrecisionError(
@@ -139,15 +132,8 @@ def _overflow(
         lo, hi = (np.broadcast_to(a, shape) for a in (source.lo, source.hi))
     unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
     parts = np.broadcast_arrays(*formats, lo, hi)
-    for k, i, f, low, high in set(zip(*(p.reshape(-1).tolist() for p in parts), strict=True)):
-        if k + i + f <= 0:
-            continue
-        top = (1 << (max(i, -f) + f)) - 1
-        bottom = (-top if modes[1] is OverflowMode.SAT_SYM else -top - 1) if k else 0
-        lowest, highest = (v * unit * Fraction(2) ** f for v in (low, high))
-        first, last = (round_fraction(v, modes[0]) for v in (lowest, highest))
-        # As in `quantized_limits`: it looks at values before they are rounded, and without a sign at half of the range.
-        is_reflected = lowest < bottom or highest + Fraction(1, 2) >= Fraction(top + 1, 1 if k else 2)
-        if first < bottom or last > top or (modes[1] is OverflowMode.WRAP_SM and is_reflected):
-            return modes[1].value
-    return "NONE"
+    found = set(zip(*(p.reshape(-1).tolist() for p in parts), strict=True))
+    leaves = any(
+        k + i + f > 0 and overflows((low * unit, high * unit), k, i, f, *modes) for k, i, f, low, high in found
+    )
+    return modes[1].value if leaves else "NONE"

@@ -205,7 +205,7 @@ class FixedPointQuant(SparseOp):
         k, i, f = (np.asarray(p) for p in parameters[:3])
         if coords is None or np.array_equal(coords, NO_COORDS):
             return (quantize(x, k, i, f, **attributes),)
-        spatial = tuple(np.max([(*(1,) * (3 - p.ndim), *p.shape)[:2] for p in (k, i, f)], axis=0))
+        spatial = np.max([_as_map(p).shape[:2] for p in (k, i, f)], axis=0)
         limits = tuple(n if n > 1 else np.iinfo(np.int64).max for n in spatial)
         check_coords("FixedPointQuant", coords, limits)
         k, i, f = (_at_pixels(p, coords) for p in (k, i, f))
@@ -237,7 +237,7 @@ class FixedPointQuant(SparseOp):
         k, i, f = (_as_map(p) if at_pixels else _of_one_sample(p, rank) for p in (k, i, f))
         out = _quantized_grid(source, (k, i, f), rounding, overflow, rank, at_pixels)
         out = out.occupied(None if source is None else source.occupancy)
-        return NodeProof((out,), _bits_on_the_way(source, i, k, f, overflow, out))
+        return NodeProof((out,), _bits_on_the_way(source, (k, i, f), overflow, out))
 
     @classmethod
     def quantizer_format(cls, node: NodeContext) -> QuantizerFormat | None:
@@ -276,9 +276,12 @@ def _reads_pixels(node: NodeContext) -> bool:
 
 
 def _at_pixels(values: Array, coords: Array) -> Array:
-    """The map `[H, W, C]` at each slot, `[B, N, C]`; an axis of length 1 stands for all its positions."""
+    """The map `[H, W, C]` at each slot, `[B, N, C]`; an axis of length 1 stands for all its positions.
+
+    Empty slots get the format of some pixel.
+    """
     values = _as_map(values)
-    place = np.minimum(np.maximum(coords - 1, 0), np.array(values.shape[:2]) - 1)
+    place = np.minimum(coords, values.shape[:2]) - 1
     found: Array = values[place[..., 0], place[..., 1]]
     return found
 
@@ -300,7 +303,7 @@ def _parameter(node: NodeContext, position: int) -> Array:
 
 def _of_one_sample(values: Array, rank: int) -> Array:
     """The parameter without the batch dimension it may broadcast over."""
-    return values[0] if values.ndim > rank and len(values) == 1 else values
+    return values.squeeze(axis=0) if values.ndim > rank and len(values) == 1 else values
 
 
 def _quantized_grid(
@@ -313,49 +316,54 @@ def _quantized_grid(
 ) -> Grid:
     """Limits after the quantizer: per element of the broadcast, per channel where the format is read at pixels."""
     parts = np.broadcast_arrays(*formats, *(() if source is None else (source.lo, source.hi)))
-    shape = (1,) * (rank - parts[0].ndim) + parts[0].shape
-    step_frac = _step_frac(formats)
-    lo, hi = np.empty(parts[0].size, dtype=object), np.empty(parts[0].size, dtype=object)
-    cache: dict[tuple[int, ...], tuple[int, int]] = {}
-    for n, key in enumerate(zip(*(p.reshape(-1).tolist() for p in parts), strict=True)):
-        if key not in cache:
-            k, i, f = key[:3]
-            limits = None
-            if source is not None:
-                unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
-                limits = (key[3] * unit, key[4] * unit)
-            first, last = quantized_limits(limits, k, i, f, rounding, overflow)
-            cache[key] = (first << (step_frac - f), last << (step_frac - f)) if k + i + f > 0 else (0, 0)
-        lo[n], hi[n] = cache[key]
-    lo, hi = lo.reshape(shape), hi.reshape(shape)
+    (shape,) = {part.shape for part in parts}
+    _, _, f_live = _live(formats)
+    step_frac = int(f_live.max()) if f_live.size else 0
+    limits_of: dict[tuple[int, ...], tuple[int, int]] = {}
+    keys = list(zip(*(p.reshape(-1).tolist() for p in parts), strict=True))
+    for key in set(keys):
+        k, i, f = key[:3]
+        limits = None
+        if source is not None:
+            unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
+            limits = (key[3] * unit, key[4] * unit)
+        finer = max(step_frac - f, 0)  # only formats without bits, which give 0, are finer than the result
+        first, last = quantized_limits(limits, k, i, f, rounding, overflow)
+        limits_of[key] = first << finer, last << finer
+    lo, hi = (
+        np.array([limits_of[key][side] for key in keys], dtype=object).reshape((1,) * (rank - len(shape)) + shape)
+        for side in (0, 1)
+    )
     if at_pixels:
         lo, hi = (reduce(a, axis=(0, 1))[None] for a, reduce in ((lo, np.min), (hi, np.max)))
     return Grid(lo, hi, step_frac).with_zero()
 
 
-def _step_frac(formats: tuple[Array, Array, Array]) -> int:
-    """The coarsest grid on which every result lies."""
+def _live(formats: tuple[Array, Array, Array]) -> tuple[Array, ...]:
+    """Sign, integer and fractional bits, `[n]`, of those elements that keep any bit."""
     k, i, f = np.broadcast_arrays(*formats)
     live = k + i + f > 0
-    return int(f[live].max()) if live.any() else 0
+    return k[live], np.maximum(i, -f)[live], f[live]
 
 
-def _bits_on_the_way(source: Grid | None, i: Array, k: Array, f: Array, overflow: OverflowMode, out: Grid) -> int:
+def _bits_on_the_way(
+    source: Grid | None, formats: tuple[Array, Array, Array], overflow: OverflowMode, out: Grid
+) -> int:
     """Significand bits that make every intermediate of `fixed.quantize` exact.
 
     A rounding adds half a step, a wrap the offset of the range. With a divisor d pending, the quotient itself is
     rounded; it cannot cross a tie as long as 2**bits exceeds four times the numerator on the finer of the two grids.
     """
-    if source is None:
-        return out.bits
-    finest, coarsest = int(f.max(initial=0)), int(f.min(initial=0))
+    k, i, f = _live(formats)
+    if source is None or not f.size:
+        return max(out.bits, 0 if source is None else source.bits)
+    up = max(0, int(f.max()) - source.frac)
     if source.divisor != 1:
-        up, down = max(0, finest - source.frac), max(0, source.frac - coarsest)
+        down = max(0, source.frac - int(f.min()))
         return max(source.bits + up + 3, source.divisor.bit_length() + down + 3, out.bits)
-    stepped = source.bits + max(0, finest - source.frac)
+    stepped = source.bits + up
     if overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM):
-        widest = int((i + f).max(initial=0)) + max(0, source.frac - coarsest)
-        stepped = min(stepped, max(widest, 1))
+        stepped = min(stepped, int((i + np.maximum(f, source.frac)).max()))
     else:
-        stepped = max(stepped, int((i + f + k).max(initial=0))) + 1
+        stepped = max(stepped, int((k + i + f).max())) + 1
     return max(source.bits, stepped + 1, out.bits)

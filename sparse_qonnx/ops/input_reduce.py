@@ -103,19 +103,18 @@ class InputReduce(SparseOp):
         coords = np.zeros((batch, n, 2), dtype=np.int64)
         target = slot[event, pixel]
         features[event, target] = pixels[event, pixel]
-        coords[event, target, 0] = pixel // width + 1
-        coords[event, target, 1] = pixel % width + 1
+        coords[event, target] = np.stack(np.divmod(pixel, width), axis=1) + 1
         return features, coords
 
     @classmethod
     def output_shapes(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> tuple[Shape, ...]:
-        batch, _, _, channels = shapes[0]
+        ((batch, _, _, channels),) = shapes
         n = attributes["n_max_pixels"]
         return (batch, n, channels), (batch, n, 2)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
-        grid = node.grids[0]
+        (grid,) = node.grids
         if grid is None:
             return NodeProof((None, None))
         channels = node.shapes[0][3]

@@ -10,7 +10,7 @@ from onnx import FunctionProto, NodeProto
 from qonnx.core.datatype import BaseDataType
 
 from sparse_qonnx.errors import InputDataError
-from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of, common_grid, products
+from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bound, common_grid, products
 from sparse_qonnx.hlscall import HlsCall, HlsTable, numerators, sample_shape
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function, stated_datatype
 
@@ -160,9 +160,8 @@ class SparseConv(SparseOp):
 
     @classmethod
     def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
-        features, coords, weights, *rest = inputs
+        features, coords, weights, bias = (*inputs, None)[:4]
         assert features is not None and coords is not None and weights is not None
-        bias = rest[0] if rest else None
         check_rank("SparseConv", "features", features, 3, "[B, N, C]")
         check_rank("SparseConv", "W", weights, 4, "[F, C/group, kh, kw]")
         batch, n, channels = features.shape
@@ -217,16 +216,14 @@ class SparseConv(SparseOp):
         assert isinstance(n, int) and isinstance(channels, int)
         lo, hi, partial = _sum_limits(x, weights.lo, n, channels, node.attributes["group"])
         frac, divisor = x.frac + weights.frac, x.divisor
-        sums = Grid(lo[None], hi[None], frac, divisor, x.rounded or divisor != 1)
+        sums = Grid(lo[None], hi[None], frac, divisor, x.rounded_in_sums)
         if bias is None:
             out = sums
         else:
             sums, b = common_grid(sums, Grid(bias.lo[None], bias.hi[None], bias.frac))
             out = sums.with_limits(sums.lo + b.lo, sums.hi + b.hi)
         out = out.with_zero()
-        return NodeProof(
-            (out,), max(bits_of(np.array([partial], dtype=object)), x.bits, weights.bits, sums.bits, out.bits)
-        )
+        return NodeProof((out,), max(partial.bit_length(), x.bits, weights.bits, sums.bits, out.bits))
 
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
@@ -269,19 +266,19 @@ class SparseConv(SparseOp):
 
 def _between_zeros(weights: Array) -> Array:
     """Weights `[F, C/group, kh, kw]` by kernel position, `[1 + kh * kw + 1, C/group, F]`: outside the window lies 0."""
-    by_position = weights.transpose(2, 3, 1, 0).reshape(-1, weights.shape[1], weights.shape[0])
-    nothing = np.zeros((1, *by_position.shape[1:]), dtype=object)
-    return np.concatenate([nothing, by_position, nothing])
+    filters, group_channels, height, width = weights.shape
+    by_position = weights.transpose(2, 3, 1, 0).reshape(height * width, group_channels, filters)
+    return np.pad(by_position, ((1, 1), (0, 0), (0, 0)))
 
 
 def _sum_limits(x: Grid, weights: Array, n: int, channels: int, group: int) -> tuple[Array, Array, int]:
     """Limits `[F]` of a filter's sum, and of any partial sum, when at most `n` taps of the kernel find a pixel."""
     filters, group_channels = weights.shape[:2]
-    lo_c, hi_c = (np.broadcast_to(a.reshape(-1), (channels,)).reshape(group, group_channels) for a in (x.lo, x.hi))
+    lo_c, hi_c = (np.broadcast_to(a.ravel(), (channels,)).reshape(group, group_channels) for a in (x.lo, x.hi))
     taps = weights.reshape(group, filters // group, group_channels, -1)
     shape = (group, 1, group_channels, 1)
-    low, high = products(Grid(lo_c.reshape(shape), hi_c.reshape(shape), 0), taps)
+    low, high = products(lo_c.reshape(shape), hi_c.reshape(shape), taps)
     # one tap: any channel may also be 0; over taps: the n most extreme ones
     low = np.sort(np.minimum(low, 0).sum(axis=2), axis=-1)[..., :n].sum(axis=-1).reshape(filters)
     high = -np.sort(-np.maximum(high, 0).sum(axis=2), axis=-1)[..., :n].sum(axis=-1).reshape(filters)
-    return low, high, max((abs(int(v)) for v in (*low, *high)), default=0)
+    return low, high, max(bound(low), bound(high))

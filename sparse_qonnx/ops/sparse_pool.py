@@ -169,7 +169,7 @@ class SparsePool(SparseOp):
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
-        grid, n = node.grids[0], node.shapes[0][1]
+        (grid, _), ((_, n, _), _) = node.grids, node.shapes
         if grid is None:
             return NodeProof((None, None))
         assert isinstance(n, int)
@@ -181,8 +181,7 @@ class SparsePool(SparseOp):
         twos = (window & -window).bit_length() - 1
         members = min(n, window)
         lo, hi = grid.lo * members, grid.hi * members
-        rounded = grid.rounded or grid.divisor != 1
-        average = Grid(lo, hi, grid.frac + twos, grid.divisor * (window >> twos), rounded)
+        average = Grid(lo, hi, grid.frac + twos, grid.divisor * (window >> twos), grid.rounded_in_sums)
         return NodeProof((average, None), bits_of(lo, hi))
 
     @classmethod

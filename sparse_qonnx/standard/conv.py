@@ -29,12 +29,11 @@ class Conv(StandardOp):
         shape = (group * group_channels,)
         lo_c, hi_c = np.broadcast_to(x.lo.min(axis=axes), shape), np.broadcast_to(x.hi.max(axis=axes), shape)
         per_group = (group, 1, group_channels, 1)
-        limits = Grid(np.minimum(lo_c, 0).reshape(per_group), np.maximum(hi_c, 0).reshape(per_group), 0)
+        limits = np.minimum(lo_c, 0).reshape(per_group), np.maximum(hi_c, 0).reshape(per_group)
         taps = weights.lo.reshape(group, filters // group, group_channels, -1)
-        low, high = (side.sum(axis=(2, 3)).reshape(filters) for side in products(limits, taps))
+        low, high = (side.sum(axis=(2, 3)).reshape(filters) for side in products(*limits, taps))
         place = (filters, *(1,) * len(window))
-        rounded = x.rounded or x.divisor != 1
-        out = Grid(low.reshape(place), high.reshape(place), x.frac + weights.frac, x.divisor, rounded)
+        out = Grid(low.reshape(place), high.reshape(place), x.frac + weights.frac, x.divisor, x.rounded_in_sums)
         bits = max(bits_of(low, high), x.bits, weights.bits)
         if bias is not None:
             fine = out.at(max(out.frac, bias.frac))

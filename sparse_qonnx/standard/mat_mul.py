@@ -25,7 +25,7 @@ class MatMul(StandardOp):
         sums = dot(
             x.with_limits(np.broadcast_to(x.lo, shape), np.broadcast_to(x.hi, shape)).occupied(x.occupancy), weights.lo
         )
-        out = Grid(sums.lo, sums.hi, x.frac + weights.frac, x.divisor, x.rounded or x.divisor != 1)
+        out = Grid(sums.lo, sums.hi, x.frac + weights.frac, x.divisor, x.rounded_in_sums)
         return NodeProof((out,), max(sums.partial.bit_length(), x.bits, weights.bits))
 
     @classmethod
@@ -35,7 +35,7 @@ class MatMul(StandardOp):
         *rows, inputs = sample_shape(node.shapes[0])
         outputs = weights.lo.shape[1]
         lo, hi = (np.broadcast_to(a, (*a.shape[:-1], inputs))[..., None] for a in (x.lo, x.hi))
-        low, high = products(Grid(lo, hi, 0), weights.lo)
+        low, high = products(lo, hi, weights.lo)
         # Partial sums, in any order: every product may still be missing.
         accum = Grid(np.minimum(low, 0).sum(axis=-2), np.maximum(high, 0).sum(axis=-2), out.frac)
         return HlsCall(

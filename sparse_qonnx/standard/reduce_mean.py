@@ -33,7 +33,7 @@ class ReduceMean(StandardOp):
             for a in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0))
         )
         twos = (count & -count).bit_length() - 1
-        out = Grid(lo, hi, grid.frac + twos, grid.divisor * (count >> twos), grid.rounded or grid.divisor != 1)
+        out = Grid(lo, hi, grid.frac + twos, grid.divisor * (count >> twos), grid.rounded_in_sums)
         return NodeProof((out,), max(partial, out.bits))
 
     @classmethod

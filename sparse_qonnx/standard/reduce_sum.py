@@ -26,7 +26,7 @@ class ReduceSum(StandardOp):
         )
         extremes = (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0))
         partial = max(bits_of(np.broadcast_to(a, whole).sum(axis=axes, keepdims=True)) for a in extremes)
-        out = Grid(lo, hi, grid.frac, grid.divisor, grid.rounded or grid.divisor != 1)
+        out = Grid(lo, hi, grid.frac, grid.divisor, grid.rounded_in_sums)
         return NodeProof((out,), max(partial, grid.bits, out.bits))
 
     @classmethod
