@@ -238,6 +238,6 @@ def test_unknown_attribute_values_name_node_and_choices(attributes: dict[str, An
 
 @pytest.mark.parametrize("place", [(3, 9), (5, 1), (0, 2), (2, 0), (-1, 1)])
 def test_coordinates_that_are_no_pixel_are_named(place: tuple[int, int]) -> None:
-    features, coords = np.ones((1, 1, 1), np.float32), np.array([[place]])
+    features, coords = np.ones((1, 4, 1), np.float32), np.array([[(1, 1), (0, 0), place, (7, 7)]])
     with pytest.raises(InputDataError, match=rf"holds \({place[0]}, {place[1]}\).*\(4, 4\)"):
         operators()["SparseToDense"].compute(features, coords, spatial_shape=(4, 4))

@@ -73,14 +73,15 @@ class SparseToDense(SparseOp):
         check_rank("SparseToDense", "features", features, 3, "[B, N, C]")
         check_coords("SparseToDense", coords, attributes["spatial_shape"])
         image = np.zeros((features.shape[0], *attributes["spatial_shape"], features.shape[2]), dtype=features.dtype)
-        event, slot = np.nonzero(coords[:, :, 0] > 0)
+        event, slot = np.nonzero(coords.any(axis=2))
         row, column = (coords[event, slot] - 1).T
         image[event, row, column] = features[event, slot]
         return (image,)
 
     @classmethod
     def output_shapes(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> tuple[Shape, ...]:
-        return ((shapes[0][0], *attributes["spatial_shape"], shapes[0][2]),)
+        (batch, _, channels), _ = shapes
+        return ((batch, *attributes["spatial_shape"], channels),)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
