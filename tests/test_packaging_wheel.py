@@ -97,9 +97,9 @@ numpy.save(sys.argv[3], session.run(None, {"image": numpy.load(sys.argv[2])})[0]
 
 
 def lower_bounds(repository: Path) -> list[str]:
-    """The oldest releases that pyproject.toml allows, as requirements."""
+    """The oldest releases that pyproject.toml allows, as requirements; those for other Pythons keep their markers."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [requirement.replace(">=", "==") for requirement in project["dependencies"]]
+    return [requirement.replace(">=", "==", 1) for requirement in project["dependencies"]]
 
 
 @pytest.mark.parametrize("releases", ["oldest", "newest"])
