@@ -16,13 +16,14 @@ CASES ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-kernels variants properties kill bench census sanitize wheel supported docs sanitize-threads soak mutation clean
+.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-kernels fuzz-sanitized variants properties kill bench census sanitize wheel supported docs sanitize-threads soak mutation clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
 	@echo "make test    all tests              make lint    style and types     make format  apply the style"
 	@echo "make fuzz    random networks        make bench   measurements        make clean   remove what was built"
 	@echo "make fuzz-files  hostile model files    make fuzz-kernels  native kernels, hostile arguments, sanitizers"
+	@echo "make fuzz-sanitized  hostile model files, native kernels and firmware under sanitizers"
 	@echo "make sanitize  tests of the native kernels under ASan and UBSan    make kill  interrupted commands, full disks"
 	@echo "make variants  every kernel variant and parallel factor of published and random networks, C-simulated"
 	@echo "make docs    the documentation site: build/docs/index.html"
@@ -72,17 +73,26 @@ variants: $(STAMP)
 
 # Hostile model files through every command, see docs/security.md.
 fuzz-files: $(STAMP)
-	$(BIN)/python tests/fuzz_files/run.py --cases $(CASES) --seed $(SEED)
+	$(BIN)/python tests/fuzz_files/run.py --cases $(CASES) --seed $(SEED) $(FUZZ_FLAGS)
 
 # The native kernels under sanitizers, with arguments that no checked file has.
-fuzz-kernels: $(STAMP)
+fuzz-kernels: build/sanitize/libsparse_qonnx_ops.so
+	$(SANITIZED) $(BIN)/python tests/fuzz_files/run.py --kernels --cases $(CASES) --seed $(SEED) $(FUZZ_FLAGS)
+
+# Hostile model files again, native kernels and C-simulated firmware under sanitizers. Xilinx's headers shift signed
+# integers into their sign.
+fuzz-sanitized: build/sanitize/libsparse_qonnx_ops.so
+	CXXFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize=shift -fno-sanitize-recover=undefined" \
+	    $(SANITIZED) $(BIN)/python tests/fuzz_files/run.py --cases $(CASES) --seed $(SEED) $(FUZZ_FLAGS)
+
+build/sanitize/libsparse_qonnx_ops.so: $(STAMP)
 	cmake -S custom_ops -B build/sanitize -DSPARSE_QONNX_SANITIZE=ON
 	cmake --build build/sanitize -j$(JOBS)
-	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" \
-	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=512 \
-	    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-	    SPARSE_QONNX_LIBRARY="$(CURDIR)/build/sanitize/libsparse_qonnx_ops.so" \
-	    $(BIN)/python tests/fuzz_files/run.py --kernels --cases $(CASES) --seed $(SEED)
+	@touch $@
+
+SANITIZED = LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" \
+    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=512 \
+    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 SPARSE_QONNX_LIBRARY="$(CURDIR)/build/sanitize/libsparse_qonnx_ops.so"
 
 # The property tests of `make test`, with many more examples each.
 properties: $(STAMP)

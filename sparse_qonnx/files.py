@@ -14,6 +14,9 @@ from sparse_qonnx.checks.external import inline_external_data
 from sparse_qonnx.errors import ModelFileError
 from sparse_qonnx.limits import Limits, current
 
+_PIECE = 1 << 20
+"""Bytes that are read at a time."""
+
 
 def read_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProto:
     """A model from a path, from bytes, or in memory, checked and with every type stated that can be inferred.
@@ -37,14 +40,20 @@ def read_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProt
 
 
 def _read(path: Path, where: str, limits: Limits) -> bytes:
-    """The bytes of a file; no more of them than are allowed are ever read, whatever it is."""
+    """The bytes of a file; no more of them than are allowed are ever read, whatever it is.
+
+    In pieces, since reading asks for memory for as much as is to be read, not as there is.
+    """
+    pieces, left = [], limits.file_bytes + 1
     try:
         with path.open("rb") as stream:
-            data = stream.read(limits.file_bytes + 1)
+            while left > 0 and (piece := stream.read(min(left, _PIECE))):
+                pieces.append(piece)
+                left -= len(piece)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = error.strerror if isinstance(error, OSError) else error
         raise ModelFileError(where, f"cannot be read: {reason}", fix="check the path") from error
-    return data
+    return b"".join(pieces)
 
 
 def _parsed(data: bytes, where: str, limits: Limits) -> ModelProto:

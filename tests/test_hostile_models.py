@@ -346,6 +346,21 @@ def test_the_limits_are_documented(repository: Path) -> None:
         assert f"| `{name}` | {getattr(Limits(), name):,} | {meaning} |" in text
 
 
+def test_memory_is_asked_for_what_a_file_holds(small_model: Path, tmp_path: Path) -> None:
+    """Not for what it may hold, or says that it holds: neither fits into memory."""
+    with using(Limits(file_bytes=2**62, tensor_values=2**60)):
+        assert read_model(small_model).graph.node
+        model = onnx.load(small_model)
+        tensor = model.graph.initializer[0]
+        tensor.CopyFrom(TensorProto(name=tensor.name, data_type=TensorProto.FLOAT, dims=[2**50]))
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="short.bin")
+        (tmp_path / "short.bin").write_bytes(b"short")
+        onnx.save(model, tmp_path / "m.onnx")
+        with pytest.raises(ModelFileError, match=r"'short\.bin' is shorter"):
+            read_model(tmp_path / "m.onnx")
+
+
 def test_a_file_without_end_is_not_read_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["info", "/dev/zero", "--limit", "file_bytes=1000000"]) == 2
     assert "1,000,001 bytes or more" in capsys.readouterr().err

@@ -42,10 +42,11 @@ def _read(tensor: TensorProto, folder: Path, where: str, size: int) -> bytes:
         # A pipe must not be waited for, and what was a file when it was looked at may be a link now.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
                 raise ModelFileError(where, f"is in {path.name!r}, which is no regular file")
             stream.seek(offset)
-            data = stream.read(size)
+            data = stream.read(min(size, status.st_size))  # so much memory is asked for, whatever the file holds
     except OSError as error:
         problem = f"is in {path.name!r}, which cannot be read: {error.strerror}"
         raise ModelFileError(where, problem, fix="put the file beside the model") from error

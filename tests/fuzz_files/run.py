@@ -149,11 +149,14 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=60, help="seconds that one command may take")
     parser.add_argument("--kernels", action="store_true", help="native kernels alone, with arguments no file has")
     parser.add_argument("--only", nargs="*", help="commands besides load")
+    parser.add_argument("--share", nargs=2, action="append", default=[], metavar=("COMMAND", "PART"),
+                        help="how often a command meets a file that loads, such as csim 0.1")  # fmt: skip
     parser.add_argument("--folder", type=Path, default=Path("build/fuzz-files"), help="where harmful files go")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     options = ["--kernels"] if args.kernels else []
     options += ["--only", *args.only] if args.only is not None else []
+    options += [word for name, share in args.share for word in ("--share", name, share)]
     start, stop = (0, args.cases) if args.case is None else (args.case, args.case + 1)
     began = time.monotonic()
     tally = Tally()

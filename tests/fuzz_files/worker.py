@@ -42,8 +42,8 @@ from sparse_qonnx.files import read_model
 OK, REFUSED, MISMATCH = "ok", "refused", "mismatch"
 UNHANDLED, INJECTION, TERMINAL = "unhandled exception", "injection", "terminal"
 
-SHARES = {"info": 0.15, "function": 0.04, "native": 0.12, "verify": 0.02, "hls": 0.08, "csim": 0.001}
-"""How often each command meets a file that loads."""
+SHARES = {"info": 0.15, "function": 0.04, "native": 0.12, "verify": 0.02, "hls": 0.08, "csim": 0.005, "exact": 0.005}
+"""How often each command meets a file that loads; `exact` is `verify --csim`."""
 
 MEMORY = 6 * 2**30
 LONGEST_OUTPUT = 100_000
@@ -117,6 +117,7 @@ class Worker:
             "function": (cli.main, "run", str(self.path), *arguments, "-o", "y.npy", "--kernels", "function"),
             "native": (cli.main, "run", str(self.path), *arguments, "-o", "y.npy"),
             "verify": (cli.main, "verify", str(self.path), *arguments),
+            "exact": (cli.main, "verify", str(self.path), "--csim", "--events", "16"),
             "hls": (cli.main_hls, str(self.path), "-o", str(project), "--force"),
             "csim": (
                 cli.main_hls,
@@ -216,6 +217,7 @@ def main() -> int:
     parser.add_argument("--cases", nargs=2, type=int, required=True)
     parser.add_argument("--kernels", action="store_true")
     parser.add_argument("--only", nargs="*", default=list(SHARES))
+    parser.add_argument("--share", nargs=2, action="append", default=[])
     parser.add_argument("--stderr", required=True)
     args = parser.parse_args()
     if "libasan" not in os.environ.get("LD_PRELOAD", ""):
@@ -225,7 +227,8 @@ def main() -> int:
     os.dup2(errors, 1)
     os.dup2(errors, 2)
     with working_folder() as folder:
-        shares = {name: share for name, share in SHARES.items() if name in args.only}
+        given = {name: float(share) for name, share in args.share}
+        shares = {name: share for name, share in (SHARES | given).items() if name in args.only}
         worker = Worker(args.seed, folder, lambda line: print(line, file=channel), shares)
         for case in range(*args.cases):
             (worker.kernel if args.kernels else worker.run)(case)
