@@ -241,7 +241,7 @@ def round_fraction(value: Fraction, mode: RoundingMode) -> int:
 
 def format_limits(k: int, i: int, f: int, overflow: OverflowMode) -> tuple[int, int]:
     """Limits of a format of at least one bit, in steps of 2**-f."""
-    high = (1 << (max(i, -f) + f)) - 1
+    high = (1 << (i + f)) - 1
     return (-high if overflow is OverflowMode.SAT_SYM else -high - 1) * k, high
 
 

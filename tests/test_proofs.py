@@ -64,6 +64,7 @@ B = Grid(integers(-1, -1), integers(0, 9), 4, 2, True, Occupancy(2, 1))
 def test_grid_arithmetic() -> None:
     a, b = common_grid(A, B)
     assert (a.frac, b.frac, a.divisor, b.divisor) == (4, 4, 6, 6)
+    assert {type(value) for value in (*a.lo, *b.hi)} == {int}, "floating point would round"
     assert a.lo.tolist() == [-3 * 4 * 2, 8] and b.hi.tolist() == [0, 27] and (a.rounded, b.rounded) == (False, True)
     both = union(A, B)
     assert (both.lo.tolist(), both.hi.tolist(), both.frac, both.divisor) == ([-24, -3], [40, 27], 4, 6)
@@ -79,6 +80,7 @@ def test_grid_arithmetic() -> None:
 def test_grid_limits() -> None:
     assert (A.with_zero().lo.tolist(), A.with_zero().hi.tolist()) == ([-3, 0], [5, 2])
     assert (relu(A).lo.tolist(), relu(B).hi.tolist(), relu(B).occupancy) == ([0, 1], [0, 9], Occupancy(2, 1))
+    assert relu(Grid(integers(-5), integers(-3), 0)).hi.tolist() == [0]
     assert (A.envelope().lo.tolist(), A.envelope().hi.tolist(), A.envelope().divisor) == ([-3], [5], 3)
     assert B.with_limits(B.lo, B.hi).rounded and not B.with_limits(B.lo, B.hi, False).rounded
     assert (A.bits, A.lowest, A.highest, A.signed, relu(A).signed) == (3, -3, 5, True, False)
@@ -90,6 +92,7 @@ def test_grid_limits() -> None:
     one = Grid(integers(1), integers(2), 0).reshape((3, 2), (6,))
     assert one.lo.shape == (1, 1) and Grid(integers(1), integers(2), 0).reshape((6,), (3, 2)).lo.shape == (1,)
     empty = Grid(integers(), integers(), 0)
+    assert empty.reshape((0, 1), (0,)).lo.shape == (0, 1)
     assert (empty.lowest, empty.highest, empty.bits, str(empty.type)) == (0, 0, 0, "ap_ufixed<1,1>")
     full = Grid.of_type(FixedPointType(True, 4, 2), 3)
     assert (full.lo.tolist(), full.hi.tolist(), full.frac) == ([[[-8]]], [[[7]]], 2)
@@ -187,7 +190,7 @@ def test_quantize_and_its_limits_for_every_value(rounding: RoundingMode, overflo
             np.testing.assert_array_equal(steps, want)
         assert (low, high) == (steps.min(), steps.max()), "every value of the format is reached, and none besides"
         saturates = overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM)
-        for first, last in combinations((0, 20, 60, 63, 70, 76, 78, 80, 81, 84, 88, 90, 100, 140, 160), 2):
+        for first, last in combinations((0, 20, 60, 63, 70, 76, 78, 80, 81, 84, 86, 87, 88, 90, 100, 140, 160), 2):
             part = steps[first : last + 1]
             ends = Fraction(values[first]), Fraction(values[last])
             low, high = quantized_limits(ends, k, i, f, rounding, overflow)
@@ -335,9 +338,16 @@ def test_quantizer_of_a_dense_tensor(shape: tuple[int, ...]) -> None:
         assert all(row == [-5, 0] for row in lo) and all(row == [4, 1] for row in hi)
 
 
+def test_formats_that_differ_from_event_to_event() -> None:
+    """Nothing is dropped of them: the result has no grid of one sample."""
+    source = Grid(integers(-9), integers(9), 1)
+    (out,) = quantizer(source, 1, [[3, 3], [0, 0]], 0, shape=(2, 2)).outputs
+    assert out is not None and out.lo.shape == (2, 2)
+
+
 def test_quantizer_at_pixels() -> None:
     """The widest limits over all pixels, channel by channel."""
-    i = np.array([[[1, 0], [0, 0]], [[0, 0], [0, 2]]])
+    i = np.array([[[0, 0], [0, 2]], [[1, 0], [0, 0]]])
     source = Grid(integers(-99, -99)[None], integers(99, 99)[None], 1)
     coords = (None, 7, 2)
 
@@ -359,20 +369,21 @@ def test_formats_without_bits_make_nothing_finer() -> None:
         assert limits(proof) == ([-3, 0], [3, 0]) and proof.bits == 7
     assert quantizer(source, 0, [-9, -3], [9, 2]).bits == 2, "the bits of the input"
     assert quantizer(None, 1, 2, 3).bits == 6
+    assert quantizer(None, 1, -9, 3).bits == 0
 
 
 def test_datatypes_for_qonnx() -> None:
     """The widest of the formats; floating point where they are not known."""
-    constants: dict[str, Array | None] = {"k": np.array([0, 1]), "i": np.array([2, -1]), "f": np.array([3, 7])}
+    constants: dict[str, Array | None] = {"k": np.array([0, 1]), "i": np.array([3, -1]), "f": np.array([3, 7])}
     model = SimpleNamespace(get_initializer=constants.get)
 
     def datatype(*inputs: str) -> str:
         node = helper.make_node("FixedPointQuant", ["x", *inputs], ["y"])
         return str(operators()["FixedPointQuant"].output_datatypes([], node, model)[0])
 
-    assert datatype("k", "i", "f") == datatype("k", "i", "f", "coords") == "FIXED<10,3>"
+    assert datatype("k", "i", "f") == datatype("k", "i", "f", "coords") == "FIXED<11,4>"
     constants["k"] = np.array(0)
-    assert datatype("k", "i", "f") == "FIXED<10,3>", "qonnx has no fixed-point type without a sign"
+    assert datatype("k", "i", "f") == "FIXED<11,4>", "qonnx has no fixed-point type without a sign"
     for missing in ("k", "i", "f"):
         assert datatype(*(n if n != missing else "unknown" for n in "kif")) == "FLOAT32"
 
@@ -391,6 +402,7 @@ def test_datatypes_for_qonnx() -> None:
         (1, -2, (1, 9, -4), "WRAP", 8),
         (1, -2, (1, 9, -1), "SAT", 7),
         (3, -1, (0, 9, -1), "WRAP", 8),
+        (9999, 0, (1, 3, 4), "WRAP", 17),
         (3, 9, (1, 9, 7), "WRAP", 8),
         (3, 2, (1, 3, 4), "WRAP", 10),
         (3, 2, (1, 3, -2), "WRAP", 9),

@@ -343,7 +343,7 @@ def _live(formats: tuple[Array, Array, Array]) -> tuple[Array, ...]:
     """Sign, integer and fractional bits, `[n]`, of those elements that keep any bit."""
     k, i, f = np.broadcast_arrays(*formats)
     live = k + i + f > 0
-    return k[live], np.maximum(i, -f)[live], f[live]
+    return k[live], i[live], f[live]
 
 
 def _bits_on_the_way(

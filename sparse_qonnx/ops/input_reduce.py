@@ -117,7 +117,7 @@ class InputReduce(SparseOp):
         (grid,) = node.grids
         if grid is None:
             return NodeProof((None, None))
-        channels = node.shapes[0][3]
+        ((_, _, _, channels),) = node.shapes
         assert isinstance(channels, int)
         lo, hi = (np.broadcast_to(a, (*a.shape[:2], channels)) for a in (grid.lo, grid.hi))
         kept = grid.with_limits(lo.min(axis=(0, 1))[None], hi.max(axis=(0, 1))[None]).with_zero()
