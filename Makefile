@@ -16,7 +16,7 @@ CASES ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-kernels fuzz-sanitized variants properties kill bench census sanitize wheel supported docs sanitize-threads soak mutation clean
+.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-kernels fuzz-sanitized variants properties kill bench census sanitize wheel supported docs sanitize-threads soak mutation coverage clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -116,6 +116,12 @@ sanitize: $(STAMP)
 mutation: $(STAMP)
 	$(BIN)/pip install --quiet 'cosmic-ray>=8.7'
 	$(BIN)/python tests/mutation/run.py --output build/mutation.json $(MUTATION_FLAGS)
+
+# Which lines of the package no test reaches; the kernels in C++ have the sanitizers and the fuzzers.
+coverage: $(STAMP)
+	$(BIN)/pip install --quiet 'pytest-cov>=6'
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov=sparse_qonnx --cov-branch --cov-report=html:build/coverage \
+	    --cov-report=json:build/coverage.json --cov-report=term:skip-covered $(PYTEST_FLAGS)
 
 # A million calls of one session, and the memory of the process on the way.
 soak: $(STAMP)

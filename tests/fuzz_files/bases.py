@@ -99,6 +99,11 @@ def coordinates_given(g: GraphBuilder) -> None:
     g.output(x)
 
 
+def constant(model: ModelProto, name: str) -> TensorProto:
+    """The constant of that name."""
+    return next(t for t in model.graph.initializer if t.name == name)
+
+
 def bases() -> dict[str, ModelProto]:
     """All files by name."""
     found: dict[str, ModelProto] = {}

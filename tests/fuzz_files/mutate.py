@@ -12,60 +12,9 @@ from google.protobuf.message import Message
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from fuzz_files.names import DOMAINS, NAMES, OPERATORS, UNARY
+from fuzz_files.values import FLOATS, INTEGERS, TYPES
 
 Mutation = Callable[[random.Random, ModelProto], None]
-
-INTEGERS = (
-    0,
-    1,
-    -1,
-    2,
-    3,
-    4,
-    5,
-    7,
-    8,
-    255,
-    2**15,
-    2**31 - 1,
-    2**31,
-    -(2**31),
-    2**32,
-    2**53,
-    2**62,
-    2**63 - 1,
-    -(2**63),
-)
-FLOATS = (
-    0.0,
-    -0.0,
-    1.0,
-    -1.0,
-    0.5,
-    0.3,
-    2.0**-149,
-    2.0**-20,
-    3.4e38,
-    -3.4e38,
-    float("inf"),
-    float("nan"),
-    128.0,
-    1e-30,
-)
-TYPES = (
-    "ap_fixed<8,2>",
-    "ap_ufixed<3,1>",
-    "ap_ufixed<64,1>",
-    "ap_fixed<1,1>",
-    "ap_fixed<64,-128>",
-    "ap_ufixed<8,128>",
-    "ap_fixed<0,0>",
-    f"ap_fixed<{'9' * 5000},1>",
-    "ap_fixed<8,2>\n",
-    "ap_fixed<\u00b2,1>",
-    "float",
-    "",
-)
 
 
 def mutant(base: ModelProto, rng: random.Random) -> bytes:
