@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -230,3 +231,39 @@ def test_types_of_inputs_survive_renaming() -> None:
     model = finalize(dense_graph(6).build(), "ap_ufixed<12,0>")
     model.graph.input[0].name = model.graph.node[1].input[0] = "global_in"
     assert {k: str(v) for k, v in input_types(model).items()} == {"global_in": "ap_ufixed<12,0>"}
+
+
+@pytest.mark.parametrize(
+    ("body", "type_", "refused"),
+    [
+        ("y = Relu (x)", "ap_fixed<24,1>", ""),
+        ("y = Relu (x)", "ap_ufixed<24,1>", ""),
+        ("y = Relu (x)", "ap_ufixed<25,1>", "node 'Relu_0'.* 25 bits.*float32.*at most 24 bits"),
+        ("a = Cast <to=11> (x) b = Relu (a) y = Cast <to=1> (b)", "ap_ufixed<53,1>", ""),
+        (
+            "a = Cast <to=11> (x) b = Relu (a) y = Cast <to=1> (b)",
+            "ap_ufixed<54,1>",
+            "54 bits.*float64.*at most 53 bits",
+        ),
+        ("a = Cast <to=11> (x) b = Cast <to=1> (a) y = Neg (b)", "ap_ufixed<24,1>", ""),
+        (
+            "a = Cast <to=11> (x) b = Cast <to=1> (a) y = Neg (b)",
+            "ap_ufixed<30,1>",
+            r"\(Cast\): needs 30 bits.*float32",
+        ),
+    ],
+)
+def test_what_is_computed_in_too_few_bits_is_refused(body: str, type_: str, refused: str, tmp_path: Path) -> None:
+    """Only what the model gives at last may be the nearest float32."""
+    model = onnx.parser.parse_model(
+        f'<ir_version: 9, opset_import: ["": 19]> g (float[B, 3] x) => (float[B, 3] y) {{{body}}}'
+    )
+    for n, node in enumerate(model.graph.node):
+        node.name = f"{node.op_type}_{n}"
+    model = state_input_precision(model, type_)
+    if refused:
+        with pytest.raises(PrecisionError, match=refused):
+            sparse_qonnx.to_hls(model, tmp_path / "fw")
+        assert not (tmp_path / "fw").exists()
+    else:
+        sparse_qonnx.to_hls(model, tmp_path / "fw")

@@ -24,6 +24,7 @@ from sparse_qonnx.hls.templates import words
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape
 from sparse_qonnx.limits import current
+from sparse_qonnx.passes.assign_float_types import check_float_types
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
 from sparse_qonnx.passes.split_variadic import split_variadic
 from sparse_qonnx.standard import rule_of, standard_operators
@@ -69,6 +70,7 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
             )
     model = split_variadic(model)
     proof = infer_grids(model)
+    check_float_types(model, proof)
     steps = _steps(model, proof)
     outputs = [value.name for value in model.graph.output]
     graph = TypedGraph(config.top, namespace=config.namespace or "")

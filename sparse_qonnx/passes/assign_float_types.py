@@ -10,7 +10,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.graph import QUANT_DOMAIN, all_values, initializers
 from sparse_qonnx.grid import FLOAT32_BITS, FLOAT64_BITS
-from sparse_qonnx.passes.infer_grids import infer_grids
+from sparse_qonnx.passes.infer_grids import Proof, infer_grids
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 
@@ -36,6 +36,34 @@ def assign_float_types(model: ModelProto) -> ModelProto:
     if TensorProto.DOUBLE not in wanted.values():
         return model
     return _Retyper(model, wanted).run()
+
+
+def check_float_types(model: ModelProto, proof: Proof) -> None:
+    """Refuse what is computed in fewer bits than its proof asks for: onnxruntime rounds there, firmware does not.
+
+    No exported file does, but one from elsewhere can, or one whose input is given another type.
+
+    Raises:
+        PrecisionError: names the first such node.
+    """
+    values = all_values(model)
+    read = {name for node in model.graph.node for name in node.input}
+    for node in model.graph.node:
+        result = proof.nodes[node.name]
+        for name, grid in zip(node.output, result.outputs, strict=False):
+            kind = values[name].type.tensor_type.elem_type if name in values else None
+            if grid is None or kind not in _FLOATS:
+                continue
+            in_float32 = kind == TensorProto.FLOAT or node.domain == QUANT_DOMAIN
+            # What the model gives may be the nearest float32, nothing computes with it.
+            bits = grid.bits if node.op_type == "Cast" and name in read else result.bits
+            if bits > (room := FLOAT32_BITS if in_float32 else FLOAT64_BITS):
+                raise PrecisionError(
+                    f"node {node.name!r} ({node.op_type})",
+                    f"needs {bits} bits to be exact and is computed in {'float32' if in_float32 else 'float64'}",
+                    allowed=f"at most {room} bits, for the types that its inputs have",
+                    fix="export the model again with these types, or give its inputs fewer bits",
+                )
 
 
 class _Retyper:
