@@ -32,8 +32,11 @@ nox.options.error_on_missing_interpreters = False
 
 
 def bounds(python: str, *extras: str) -> list[str]:
-    """The oldest releases that are allowed with a version of Python."""
-    named = [*PROJECT["dependencies"], *(r for e in extras for r in PROJECT["optional-dependencies"][e])]
+    """The oldest releases that are allowed with a version of Python.
+
+    With extras those of the extras only: what they need themselves, such as numpy 2, excludes the oldest of the rest.
+    """
+    named = [r for e in extras for r in PROJECT["optional-dependencies"][e]] or PROJECT["dependencies"]
     found = []
     for requirement in map(Requirement, named):
         if requirement.marker is None or requirement.marker.evaluate({"python_version": python}):
