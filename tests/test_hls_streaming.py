@@ -126,7 +126,7 @@ def test_what_a_value_takes_in_a_word() -> None:
     assert {width: stored_bits(FixedPointType(False, width, 0)) for width in widths} == widths
 
 
-WIDE = {"input_precision": "ap_fixed<20,2>"}
+WIDE = {"input_precision": "ap_fixed<17,2>"}
 REFUSED = [
     ({"layers": {"reduce": {"variant": "tree"}}}, "layer 'reduce': variant is 'tree'.*stream, chunk, scan"),
     ({"layers": {"reduce": {"pixels_per_cycle": 72}}} | WIDE, r"layer 'reduce': pixels_per_cycle is 72.* 63"),

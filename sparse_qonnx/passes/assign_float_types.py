@@ -47,15 +47,16 @@ def check_float_types(model: ModelProto, proof: Proof) -> None:
         PrecisionError: names the first such node.
     """
     values = all_values(model)
-    read = {name for node in model.graph.node for name in node.input}
-    for node in model.graph.node:
+    on_grids = [node for node in model.graph.node if any(g is not None for g in proof.nodes[node.name].outputs)]
+    read = {name for node in on_grids for name in node.input}
+    for node in on_grids:
         result = proof.nodes[node.name]
         for name, grid in zip(node.output, result.outputs, strict=False):
             kind = values[name].type.tensor_type.elem_type if name in values else None
             if grid is None or kind not in _FLOATS:
                 continue
             in_float32 = kind == TensorProto.FLOAT or node.domain == QUANT_DOMAIN
-            # What the model gives may be the nearest float32, nothing computes with it.
+            # What the model gives, or a floating-point head reads, may be the nearest float32.
             bits = grid.bits if node.op_type == "Cast" and name in read else result.bits
             if bits > (room := FLOAT32_BITS if in_float32 else FLOAT64_BITS):
                 raise PrecisionError(
