@@ -22,6 +22,7 @@ EXPLAINED: dict[str, str] = {
     "grid:overflows: if overflow is OverflowMode.WRAP_SM: -> if overflow >= OverflowMode.WRAP_SM:": _MODES,
     "grid:quantized_limits: return (-high - 1 if overflow is OverflowMode.WRAP_SM else low), high"
     " -> return (-high - 1 if overflow >= OverflowMode.WRAP_SM else low), high": _MODES,
+    "grid:quantized_limits: if k + i + f <= 0: -> if k | i + f <= 0:": "k is 0 or 1",
     "ops._quantizer:quantizer_call: full = (1,) * (3 - k.ndim) + k.shape"
     " -> full = (1,) * (3 ^ k.ndim) + k.shape": "the same for 0 to 3 dimensions",
     "ops._quantizer:_overflow: found = set(zip(*(p.reshape(-1).tolist() for p in parts), strict=True))"
