@@ -21,6 +21,9 @@ from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode
 Array = NDArray[Any]
 FLOAT32_BITS = 24
 FLOAT64_BITS = 53
+FLOAT32_EXPONENT = 126
+FLOAT64_EXPONENT = 1022
+"""Powers of two from 2**-exponent to 2**exponent are ordinary numbers of the type, and so are the sums of two."""
 
 
 def bits_of(*arrays: Array) -> int:
@@ -296,8 +299,16 @@ class NodeContext:
 
 @dataclass(frozen=True)
 class NodeProof:
-    """What a rule proves: a grid per output (None: not on a known grid) and the significand bits needed on the way."""
+    """What a rule proves.
+
+    Attributes:
+        outputs: a grid per output; None where it is on no known one.
+        bits: of the significand that make every intermediate exact.
+        notes: what a user should know.
+        exponent: largest magnitude of an exponent among the powers of two that it computes with.
+    """
 
     outputs: tuple[Grid | None, ...]
     bits: int = 0
     notes: tuple[str, ...] = field(default=())
+    exponent: int = 0

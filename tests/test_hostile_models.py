@@ -16,6 +16,7 @@ from sparse_qonnx import InferenceSession, cli
 from sparse_qonnx.errors import ConfigurationError, ModelFileError, PrecisionError, SparseQonnxError
 from sparse_qonnx.errors import UnsupportedNodeError as NodeError
 from sparse_qonnx.files import read_model
+from sparse_qonnx.hls import to_hls
 from sparse_qonnx.limits import VARIABLE, Limits, current, using
 from sparse_qonnx.passes.infer_grids import infer_grids
 from sparse_qonnx.runtime import run_qonnx
@@ -339,6 +340,23 @@ def test_the_limits_are_documented(repository: Path) -> None:
     text = (repository / "docs" / "security.md").read_text()
     for name, meaning in Limits.meanings().items():
         assert f"| `{name}` | {getattr(Limits(), name):,} | {meaning} |" in text
+
+
+def test_no_firmware_of_windows_larger_than_the_image(network: ModelProto, tmp_path: Path) -> None:
+    attribute(network, "SparsePool", "kernel_shape").ints[0] = 5
+    for value in network.graph.value_info:
+        value.type.tensor_type.ClearField("shape")
+    with pytest.raises(NodeError, match=r"'pool' .*windows of 5 x 2 in an image of 4 x 4: none fits"):
+        to_hls(network, tmp_path / "firmware")
+
+
+def test_no_firmware_of_powers_beyond_floating_point(models: dict[str, ModelProto], tmp_path: Path) -> None:
+    model = ModelProto()
+    model.CopyFrom(models["per_pixel"])
+    for name, bits in (("iq.i", 128), ("iq.f", -128)):
+        constant(model, name).CopyFrom(numpy_helper.from_array(np.full((3, 4, 2), bits, np.float32), name))
+    with pytest.raises(PrecisionError, match=r"'iq' \(FixedPointQuant\): needs 129 bits of magnitude.*float32.*126"):
+        to_hls(model, tmp_path / "firmware")
 
 
 # ---- running --------------------------------------------------------------------------------------------------------

@@ -239,6 +239,9 @@ def test_types_of_inputs_survive_renaming() -> None:
         ("y = Relu (x)", "ap_fixed<24,1>", ""),
         ("y = Relu (x)", "ap_ufixed<24,1>", ""),
         ("y = Relu (x)", "ap_ufixed<25,1>", "node 'Relu_0'.* 25 bits.*float32.*at most 24 bits"),
+        ("y = Relu (x)", "ap_ufixed<8,100>", ""),
+        ("y = Add (x, x)", "ap_ufixed<8,128>", r"\(Add\): needs 129 bits of magnitude.*float32.*at most 126"),
+        ("y = Relu (x)", "ap_fixed<8,-128>", r"136 bits of magnitude.*float32.*at most 126"),
         ("a = Cast <to=11> (x) b = Relu (a) y = Cast <to=1> (b)", "ap_ufixed<53,1>", ""),
         (
             "a = Cast <to=11> (x) b = Relu (a) y = Cast <to=1> (b)",

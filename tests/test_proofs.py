@@ -416,6 +416,18 @@ def test_bits_on_the_way(divisor: int, frac: int, formats: tuple[int, int, int],
     assert quantizer(source, *formats, shape=(None, 2, 1), overflow_mode=overflow).bits == bits
 
 
+def test_powers_of_two_that_a_quantizer_computes_with() -> None:
+    source = Grid(integers(-20)[None], integers(20)[None], 2)
+    for formats, exponent in (
+        ((1, 3, 4), 5),
+        ((1, 127, 0), 128),
+        ((1, -9, 12), 13),
+        ((1, 12, -9), 13),
+        ((1, -9, 3), 1),
+    ):
+        assert quantizer(source, *formats).exponent == exponent
+
+
 def test_parameters_that_are_no_bit_counts() -> None:
     source = Grid(integers(0)[None], integers(1)[None], 0)
     for value in (0.5, np.nan, np.inf, 129, -129):

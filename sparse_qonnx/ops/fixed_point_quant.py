@@ -237,7 +237,9 @@ class FixedPointQuant(SparseOp):
         k, i, f = (_as_map(p) if at_pixels else _of_one_sample(p, rank) for p in (k, i, f))
         out = _quantized_grid(source, (k, i, f), rounding, overflow, rank, at_pixels)
         out = out.occupied(None if source is None else source.occupancy)
-        return NodeProof((out,), _bits_on_the_way(source, (k, i, f), overflow, out))
+        powers = np.concatenate([np.abs(p) for p in _live((k, i, f))[1:]])
+        bits = _bits_on_the_way(source, (k, i, f), overflow, out)
+        return NodeProof((out,), bits, exponent=int(powers.max(initial=0)) + 1)
 
     @classmethod
     def quantizer_format(cls, node: NodeContext) -> QuantizerFormat | None:

@@ -9,6 +9,7 @@ import numpy as np
 from onnx import FunctionProto, NodeProto
 from qonnx.core.datatype import BaseDataType
 
+from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
 from sparse_qonnx.hlscall import HlsCall, Symbol, sample_shape
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function, stated_datatype
@@ -193,6 +194,13 @@ class SparsePool(SparseOp):
             node.attributes["spatial_shape"],
             node.attributes["kernel_shape"],
         )
+        if window_height > height or window_width > width:
+            raise UnsupportedNodeError(
+                node.where,
+                f"pools windows of {window_height} x {window_width} in an image of {height} x {width}: none fits",
+                allowed="kernel_shape up to the size of the image",
+                fix="leave the layer out: nothing comes out of it",
+            )
         config = {"n_slots": n, "n_channels": channels, "height": height, "width": width}
         config |= {"window_height": window_height, "window_width": window_width}
         return HlsCall(

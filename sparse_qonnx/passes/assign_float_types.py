@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.graph import QUANT_DOMAIN, all_values, initializers
-from sparse_qonnx.grid import FLOAT32_BITS, FLOAT64_BITS
+from sparse_qonnx.grid import FLOAT32_BITS, FLOAT32_EXPONENT, FLOAT64_BITS, FLOAT64_EXPONENT, Grid
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
+
+
+class _Float(NamedTuple):
+    """What a floating-point type computes exactly with."""
+
+    name: str
+    bits: int
+    exponent: int
+
+
+_FLOAT32 = _Float("float32", FLOAT32_BITS, FLOAT32_EXPONENT)
+_FLOAT64 = _Float("float64", FLOAT64_BITS, FLOAT64_EXPONENT)
 
 
 def assign_float_types(model: ModelProto) -> ModelProto:
@@ -55,16 +68,24 @@ def check_float_types(model: ModelProto, proof: Proof) -> None:
             kind = values[name].type.tensor_type.elem_type if name in values else None
             if grid is None or kind not in _FLOATS:
                 continue
-            in_float32 = kind == TensorProto.FLOAT or node.domain == QUANT_DOMAIN
+            room = _FLOAT32 if kind == TensorProto.FLOAT or node.domain == QUANT_DOMAIN else _FLOAT64
             # What the model gives, or a floating-point head reads, may be the nearest float32.
             bits = grid.bits if node.op_type == "Cast" and name in read else result.bits
-            if bits > (room := FLOAT32_BITS if in_float32 else FLOAT64_BITS):
-                raise PrecisionError(
-                    f"node {node.name!r} ({node.op_type})",
-                    f"needs {bits} bits to be exact and is computed in {'float32' if in_float32 else 'float64'}",
-                    allowed=f"at most {room} bits, for the types that its inputs have",
-                    fix="export the model again with these types, or give its inputs fewer bits",
-                )
+            exponent = max(result.exponent, _exponent([proof.grids.get(n) for n in (*node.input, name)]))
+            for needed, what, most in ((bits, "bits", room.bits), (exponent, "bits of magnitude", room.exponent)):
+                if needed > most:
+                    raise PrecisionError(
+                        f"node {node.name!r} ({node.op_type})",
+                        f"needs {needed} {what} to be exact and is computed in {room.name}",
+                        allowed=f"at most {most} {what}, for the types that its inputs have",
+                        fix="export the model again with these types, or give its inputs fewer bits",
+                    )
+
+
+def _exponent(grids: Iterable[Grid | None]) -> int:
+    """An exponent of two that no number on the way exceeds: the largest value in the finest steps."""
+    known = [grid for grid in grids if grid is not None]
+    return max(max(g.bits - g.frac for g in known), 0) + max(max(g.frac for g in known), 0)
 
 
 class _Retyper:
