@@ -37,13 +37,13 @@ def narrow() -> sq.Network:
 
 
 def wide() -> sq.Network:
-    """Formats by pixel, wrapping, max pooling, a merge of two branches; weights of 16 bits ask for float64."""
+    """Formats by pixel, wrapping, max pooling, a merge of two branches; weights of 18 bits ask for float64."""
     rng = np.random.default_rng(8)
     net = sq.Network("wide")
     x = net.input_reduce(net.input("image", (6, 8, 1)), 5, name="reduce")
     formats = (0, rng.integers(0, 2, (6, 8, 1)), rng.integers(2, 5, (6, 8, 1)))
     x = net.fixed_point_quant(x, *formats, "RND", "WRAP", name="lane")
-    x = net.sparse_conv(x, _grid(rng, 4, 1, 5, 5, bits=16), _grid(rng, 4, bits=16), name="conv")
+    x = net.sparse_conv(x, _grid(rng, 4, 1, 5, 5, bits=18), _grid(rng, 4, bits=18), name="conv")
     x = net.add(x, net.relu(x, name="relu"), name="add")
     x = net.fixed_point_quant(x, 1, 3, 12, "RND", "SAT", name="middle")
     x = net.sparse_pool(x, (3, 2), "max", name="pool")

@@ -56,8 +56,8 @@ run_child(["sh", "-c", f"sleep 60 & echo $! > {sys.argv[1]}/pid; mv {sys.argv[1]
 
 @pytest.fixture
 def slow_run(small_model: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """`sparse-qonnx run` on a terminal, with a batch that takes a while."""
-    np.save(tmp_path / "x.npy", np.zeros((5000, 6, 8, 1), np.float32))
+    """`sparse-qonnx run` on a terminal, with events for a while, also on a busy machine."""
+    np.save(tmp_path / "x.npy", np.zeros((100_000, 6, 8, 1), np.float32))
     master, terminal = pty.openpty()
     command = [sys.executable, "-m", "sparse_qonnx.cli", "run", small_model, "--input", tmp_path / "x.npy"]
     process = subprocess.Popen(
