@@ -9,8 +9,9 @@ from pathlib import Path
 
 
 def heed() -> None:
-    """Ctrl-C is heeded, also where the tests run in a shell's background, which is deaf to it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Signals are heeded, also where the tests run in a shell's background or under nohup, which are deaf to some."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def python(code: str, *arguments: str | Path, **options: object) -> subprocess.Popen[str]:
