@@ -22,7 +22,8 @@ PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["
 RUNNERS = [r for r in PROJECT["optional-dependencies"]["dev"] if r.startswith(("pytest", "hypothesis"))]
 
 CORE = [
-    "test_grid", "test_proofs", "test_quantizer_call", "test_ops", "test_passes", "test_runtime", "test_standard",
+    "test_grid", "test_proofs", "test_proofs_quantizer", "test_quantizer_call", "test_ops", "test_passes",
+    "test_runtime", "test_standard",
     "test_threads", "test_cli_errors", "test_native_safety", "test_native_kernels", "test_native_fusion",
 ]  # fmt: skip
 KERAS = ["test_export_quantizers", "test_export_loading", "test_export_refusals", "test_cli_export"]

@@ -27,6 +27,8 @@ EXPLAINED: dict[str, str] = {
     " -> full = (1,) * (3 ^ k.ndim) + k.shape": "the same for 0 to 3 dimensions",
     "ops._quantizer:_overflow: found = set(zip(*(p.reshape(-1).tolist() for p in parts), strict=True))"
     " -> found = set(zip(*(p.reshape(- 2).tolist() for p in parts), strict=True))": _UNKNOWN_LENGTH,
+    "ops.fixed_point_quant:_bits_on_the_way: return max(out.bits, 0 if source is None else source.bits)"
+    " -> return max(out.bits, -1 if source is None else source.bits)": "what comes out has 0 bits or more",
     "ops.fixed_point_quant:_quantized_grid: keys = list(zip(*(p.reshape(-1).tolist() for p in parts), strict=True))"
     " -> keys = list(zip(*(p.reshape(~1).tolist() for p in parts), strict=True))": _UNKNOWN_LENGTH,
     "ops.fixed_point_quant:_quantized_grid: keys = list(zip(*(p.reshape(-1).tolist() for p in parts), strict=True))"

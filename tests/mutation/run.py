@@ -47,7 +47,13 @@ from rich.progress import Progress
 from mutation.explained import EXPLAINED
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ("tests/test_grid.py", "tests/test_proofs.py", "tests/test_quantizer_call.py", "tests/test_ops.py")
+TESTS = (
+    "tests/test_grid.py",
+    "tests/test_proofs.py",
+    "tests/test_proofs_quantizer.py",
+    "tests/test_quantizer_call.py",
+    "tests/test_ops.py",
+)
 FUNCTIONS: dict[str, str] = {
     "fixed": ".*",
     "grid": ".*",
