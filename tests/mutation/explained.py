@@ -13,6 +13,10 @@ EXPLAINED: dict[str, str] = {
     ),
     "fixed:quantize: result: Array = np.where(live, y, dtype(0)).astype(x.dtype, copy=False)"
     " -> result: Array = np.where(live, y, dtype(0)).astype(x.dtype, copy=True)": "a copy of the same",
+    'fixed:parse: return cls(match.group(1) != "u", int(match.group(2)), int(match.group(3)))'
+    ' -> return cls(match.group(1) is not "u", int(match.group(2)), int(match.group(3)))': (
+        "texts of one character are one object each"
+    ),
     "grid:rounded_in_sums: return self.rounded or self.divisor != 1"
     " -> return self.rounded or self.divisor > 1": _DIVISOR,
     'grid:describe: return str(self.type) + (f" / {self.divisor}" if self.divisor != 1 else "")'
