@@ -72,14 +72,18 @@ def check_float_types(model: ModelProto, proof: Proof) -> None:
             # What the model gives, or a floating-point head reads, may be the nearest float32.
             bits = grid.bits if node.op_type == "Cast" and name in read else result.bits
             exponent = max(result.exponent, _exponent([proof.grids.get(n) for n in (*node.input, name)]))
-            for needed, what, most in ((bits, "bits", room.bits), (exponent, "bits of magnitude", room.exponent)):
-                if needed > most:
-                    raise PrecisionError(
-                        f"node {node.name!r} ({node.op_type})",
-                        f"needs {needed} {what} to be exact and is computed in {room.name}",
-                        allowed=f"at most {most} {what}, for the types that its inputs have",
-                        fix="export the model again with these types, or give its inputs fewer bits",
-                    )
+            _demand(node, room, bits, "bits", room.bits)
+            _demand(node, room, exponent, "bits of magnitude", room.exponent)
+
+
+def _demand(node: NodeProto, room: _Float, needed: int, what: str, most: int) -> None:
+    if needed > most:
+        raise PrecisionError(
+            f"node {node.name!r} ({node.op_type})",
+            f"needs {needed} {what} to be exact and is computed in {room.name}",
+            allowed=f"at most {most} {what}, for the types that its inputs have",
+            fix="export the model again with these types, or give its inputs fewer bits",
+        )
 
 
 def _exponent(grids: Iterable[Grid | None]) -> int:
