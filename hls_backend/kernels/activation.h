@@ -21,6 +21,19 @@ void negate(const in_T data[CONFIG_T::n_values], out_T result[CONFIG_T::n_values
     }
 }
 
+// |x|. CONFIG_T: n_values.
+template <class in_T, class out_T, typename CONFIG_T>
+void magnitude(const in_T data[CONFIG_T::n_values], out_T result[CONFIG_T::n_values]) {
+    static_assert(number_traits<out_T>::fraction >= number_traits<in_T>::fraction, "magnitude: out_T would drop bits");
+#pragma HLS PIPELINE
+#pragma HLS ARRAY_PARTITION variable = data complete
+#pragma HLS ARRAY_PARTITION variable = result complete
+    for (unsigned i = 0; i < CONFIG_T::n_values; i++) {
+#pragma HLS UNROLL
+        result[i] = select<out_T>(data[i] < 0, out_T(-data[i]), out_T(data[i]));
+    }
+}
+
 // The nearest value of lowest .. highest, both in steps of limit_t, which holds them and every value.
 // CONFIG_T: n_values, lowest, highest, limit_t.
 template <class in_T, class out_T, typename CONFIG_T>

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from sparse_qonnx.errors import PrecisionError, UnsupportedNodeError
 from sparse_qonnx.fixed import FixedPointType
@@ -22,12 +22,13 @@ from sparse_qonnx.hls.layer_options import check_layers, widened
 from sparse_qonnx.hls.streaming import stream_ports
 from sparse_qonnx.hls.templates import words
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
-from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape
+from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape, view
 from sparse_qonnx.limits import current
 from sparse_qonnx.passes.assign_float_types import check_float_types
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
 from sparse_qonnx.passes.split_variadic import split_variadic
 from sparse_qonnx.standard import rule_of, standard_operators
+from sparse_qonnx.standard.cast import INTEGERS
 
 HEADS = ("Softmax", "Sigmoid")
 """Operators that firmware may leave out at its end."""
@@ -116,7 +117,7 @@ def _steps(model: ModelProto, proof: Proof) -> list[Step]:
         if given and all(name in constants for name in given):
             constants.update(_fold(node, proof))
             continue
-        steps.append(_step(node, shapes, constants, proof))
+        steps += _calls(node, shapes, constants, proof)
     return steps
 
 
@@ -132,9 +133,10 @@ def _fold(node: NodeProto, proof: Proof) -> dict[str, Array]:
     return folded
 
 
-def _step(
+def _calls(
     node: NodeProto, shapes: dict[str, tuple[int | str | None, ...]], constants: dict[str, Array], proof: Proof
-) -> Step:
+) -> list[Step]:
+    """The step of a node; several where each of its results is made by itself, and then bears that one's name."""
     where = f"node {node.name!r} ({node.op_type})"
     rule = rule_of(node.domain, node.op_type)
     method = getattr(rule, "hls", None)
@@ -152,9 +154,15 @@ def _step(
         tuple(shapes.get(name, ()) for name in node.output),
     )
     _check_data(where, node, context, proof.nodes[node.name])
-    call = method(context, proof.nodes[node.name])
-    positions = (call.input,) if isinstance(call, HlsAlias) else call.inputs
-    return Step(node.name, node.op_type, call, tuple(node.input[n] for n in positions), tuple(node.output))
+    found = method(context, proof.nodes[node.name])
+    calls = found if isinstance(found, tuple) else (found,)
+    each = [(name,) for name in node.output] if len(calls) > 1 else [tuple(node.output)]
+    steps = []
+    for call, outputs in zip(calls, each, strict=True):
+        positions = (call.input,) if isinstance(call, HlsAlias) else call.inputs
+        name = node.name if len(calls) == 1 else outputs[0]
+        steps.append(Step(name, node.op_type, call, tuple(node.input[n] for n in positions), outputs))
+    return steps
 
 
 def _check_data(where: str, node: NodeProto, context: NodeContext, proof: NodeProof) -> None:
@@ -236,10 +244,11 @@ def _name(
             if math.prod(shapes[0]) != inputs[0].size:
                 problem = f"makes {list(shapes[0])} of {inputs[0].size} values"
                 raise UnsupportedNodeError(f"node {step.node!r} ({step.op_type})", problem, allowed="the same values")
-            graph.views[step.outputs[0]] = replace(inputs[0], name=step.outputs[0], shape=shapes[0])
+            seen = replace(inputs[0], name=step.outputs[0], shape=shapes[0])
+            graph.views[step.outputs[0]] = replace(seen, is_integer=_is_integer(values[step.outputs[0]]))
             continue
         results = tuple(
-            _output(step, n, name, shape, proof, namer, config)
+            replace(_output(step, n, name, shape, proof, namer, config), is_integer=_is_integer(values[name]))
             for n, (name, shape) in enumerate(zip(step.outputs, shapes, strict=True))
         )
         graph.views.update({t.name: t for t in results})
@@ -247,8 +256,12 @@ def _name(
         tables = tuple(_table(step, t, namer) for t in step.call.tables)
         graph.layers.append(Layer(step.node, step.op_type, base, step.call, inputs, results, tables))
     graph.outputs = [graph.views[name] for name in outputs]
-    _check_outputs(graph)
+    _copy_outputs(graph, namer)
     single_readers(graph, namer)
+
+
+def _is_integer(value: ValueInfoProto) -> bool:
+    return value.type.tensor_type.elem_type in INTEGERS
 
 
 def _tensor(name: str, shape: tuple[int, ...], grid: Grid, namer: Namer) -> Tensor:
@@ -286,11 +299,18 @@ def _table(step: Step, content: HlsTable, namer: Namer) -> Table:
     return Table(identifier, namer(f"{identifier}_t"), content)
 
 
-def _check_outputs(graph: TypedGraph) -> None:
+def _copy_outputs(graph: TypedGraph, namer: Namer) -> None:
+    """An output that is an input, or another output, in another shape or unchanged gets an array of its own."""
     seen: set[str] = {t.identifier for t in graph.inputs}
-    for tensor in graph.outputs:
+    for n, tensor in enumerate(graph.outputs):
         if tensor.identifier in seen:
-            raise UnsupportedNodeError(
-                f"output {tensor.name!r}", "is an input or another output unchanged", fix="remove it from the model"
+            identifier = namer(tensor.name)
+            copy = replace(tensor, identifier=identifier, type_name=namer(f"{identifier}_t"))
+            call = HlsCall(
+                "transpose", config={"n_data": tensor.size, "first": 0, "data_view": view("", (tensor.size,), (1,))}
             )
-        seen.add(tensor.identifier)
+            graph.layers.append(
+                Layer(f"{tensor.name} copied", "Identity", namer(f"{identifier}_config"), call, (tensor,), (copy,), ())
+            )
+            graph.outputs[n] = graph.views[tensor.name] = copy
+        seen.add(graph.outputs[n].identifier)

@@ -156,8 +156,8 @@ class HlsProject:
             progress: called with the events that are done and all of them, from time to time.
 
         Returns:
-            The tensor, float64 `[B, ...]` (int64 for coordinates); or the output as float32, a tuple where there are
-            several. A pending divisor is divided here, in float64.
+            The tensor, float64 `[B, ...]` (int64 for coordinates and places of maxima); or the output as float32, a
+            tuple where there are several. A pending divisor is divided here, in float64.
 
         Raises:
             InputDataError: input of the wrong shape, or a tensor that the firmware does not have.
@@ -279,7 +279,7 @@ class HlsProject:
 def _values(tensor: Tensor, stored: Array) -> Array:
     """Arrays of the firmware as the graph's tensors."""
     shaped = stored.reshape(len(stored), *tensor.shape)
-    if tensor.is_coordinates:
+    if tensor.is_integer:
         return shaped.astype(np.int64)
     return shaped / tensor.divisor if tensor.divisor != 1 else shaped
 

@@ -21,6 +21,7 @@ class Tensor:
         type: bits of the stored integers; `ap_uint` for coordinates (fraction 0).
         divisor: what the stored numerators still have to be divided by.
         is_coordinates: 1-based (row, column) pairs rather than data.
+        is_integer: whether ONNX has it as integers: coordinates, places of maxima.
         tolerance: stated largest error; 0 for fixed-point tensors, which are exact.
         values_per_word: of the stream that it is, a port with one word a cycle; 0 for an array.
     """
@@ -34,6 +35,7 @@ class Tensor:
     is_coordinates: bool = False
     tolerance: float = 0.0
     values_per_word: int = 0
+    is_integer: bool = False
 
     @property
     def size(self) -> int:
@@ -53,7 +55,15 @@ class Tensor:
     def coordinates(cls, name: str, identifier: str, type_name: str, shape: tuple[int, ...], limit: int) -> Tensor:
         """A coordinate tensor whose rows and columns reach `limit`."""
         width = max(limit.bit_length(), 1)
-        return cls(name, identifier, type_name, shape, FixedPointType(False, width, width), is_coordinates=True)
+        return cls(
+            name,
+            identifier,
+            type_name,
+            shape,
+            FixedPointType(False, width, width),
+            is_coordinates=True,
+            is_integer=True,
+        )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Concat along the channels."""
+"""Concat along any axis of a sample."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from sparse_qonnx.standard._base import StandardOp
 
 
 class Concat(StandardOp):
-    """Concatenation along the last axis."""
+    """Tensors side by side along a sample axis."""
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
-        axis, rank = node.attributes.get("axis", -1), len(node.output_shapes[0])
+        rank = len(node.output_shapes[0])
+        axis = node.attributes.get("axis", -1) % max(rank, 1)
         grids = [g for g in node.grids if g is not None]
-        if axis % rank != rank - 1 or len(grids) != len(node.grids):
+        if axis == 0 or len(grids) != len(node.grids) or any(c is not None for c in node.constants):
             return NodeProof((None,))
         common = grids[0]
         for grid in grids[1:]:
             common = common_grid(common, grid)[0]
-        parts = [_full(common_grid(g, common)[0], shape[-1]) for g, shape in zip(grids, node.shapes, strict=True)]
-        frac, divisor = parts[0].frac, parts[0].divisor
-        lo, hi = (_join([getattr(p, side) for p in parts]) for side in ("lo", "hi"))
-        out = Grid(lo, hi, frac, divisor, any(p.rounded for p in parts))
+        parts = [common_grid(grid, common)[0] for grid in grids]
+        lengths = [sample_shape(shape)[axis - 1] for shape in node.shapes]
+        lo, hi = (_join([getattr(p, side) for p in parts], lengths, axis - 1) for side in ("lo", "hi"))
+        out = Grid(lo, hi, parts[0].frac, parts[0].divisor, any(p.rounded for p in parts))
         return NodeProof((out,), out.bits)
 
     @classmethod
@@ -40,18 +41,21 @@ class Concat(StandardOp):
                 allowed="2 tensors, neither constant",
                 fix="nest them",
             )
-        a, b = (sample_shape(s) for s in node.shapes)
+        shapes = [sample_shape(shape) for shape in node.shapes]
+        axis = node.attributes.get("axis", -1) % (len(shapes[0]) + 1) - 1
+        columns = [math.prod(shape[axis:]) for shape in shapes]
         factors = [out.divisor // g.divisor for g in grids]
-        config = {"n_rows": math.prod(a[:-1]), "a_columns": a[-1], "b_columns": b[-1]}
+        config = {"n_rows": math.prod(shapes[0][:axis]), "a_columns": columns[0], "b_columns": columns[1]}
         return HlsCall("concat", (0, 1), {**config, **factor("a", factors[0]), **factor("b", factors[1])})
 
 
-def _full(grid: Grid, channels: int | str | None) -> Grid:
-    assert isinstance(channels, int)
-    shape = (*grid.lo.shape[:-1], channels)
-    return grid.with_limits(np.broadcast_to(grid.lo, shape), np.broadcast_to(grid.hi, shape))
-
-
-def _join(arrays: list[Array]) -> Array:
-    shape = np.broadcast_shapes(*(a.shape[:-1] for a in arrays))
-    return np.concatenate([np.broadcast_to(a, (*shape, a.shape[-1])) for a in arrays], axis=-1)
+def _join(limits: list[Array], lengths: list[int], axis: int) -> Array:
+    """Limits side by side, broadcast where they are held for several elements at once."""
+    rank = max(a.ndim for a in limits)
+    limits = [a.reshape((1,) * (rank - a.ndim) + a.shape) for a in limits]
+    shape = list(np.broadcast_shapes(*((*a.shape[:axis], 1, *a.shape[axis + 1 :]) for a in limits)))
+    parts = []
+    for limit, length in zip(limits, lengths, strict=True):
+        shape[axis] = length
+        parts.append(np.broadcast_to(limit, shape))
+    return np.concatenate(parts, axis=axis)

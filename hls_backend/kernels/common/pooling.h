@@ -3,7 +3,7 @@
 
 namespace sparse_qonnx {
 
-enum class pooling { AVERAGE, MAX, SUM };
+enum class pooling { AVERAGE, MAX, MIN, SUM };
 
 }  // namespace sparse_qonnx
 
