@@ -8,14 +8,12 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
-from sparse_qonnx.aside import aside_file
 from sparse_qonnx.checks import checked
 from sparse_qonnx.checks.external import inline_external_data
 from sparse_qonnx.errors import ModelFileError
 from sparse_qonnx.limits import Limits, current
-
-_PIECE = 1 << 20
-"""Bytes that are read at a time."""
+from sparse_qonnx.system.atomic import atomic_file
+from sparse_qonnx.system.regular import read_regular, reason
 
 
 def read_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProto:
@@ -40,20 +38,11 @@ def read_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProt
 
 
 def _read(path: Path, where: str, limits: Limits) -> bytes:
-    """The bytes of a file; no more of them than are allowed are ever read, whatever it is.
-
-    In pieces, since reading asks for memory for as much as is to be read, not as there is.
-    """
-    pieces, left = [], limits.file_bytes + 1
+    """The bytes of a file; no more of them than are allowed are ever read, whatever it is."""
     try:
-        with path.open("rb") as stream:
-            while left > 0 and (piece := stream.read(min(left, _PIECE))):
-                pieces.append(piece)
-                left -= len(piece)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ModelFileError(where, f"cannot be read: {reason}", fix="check the path") from error
-    return b"".join(pieces)
+        return read_regular(path, limits.file_bytes)
+    except (OSError, ValueError) as error:
+        raise ModelFileError(where, f"cannot be read: {reason(error)}", fix="check the path") from error
 
 
 def _parsed(data: bytes, where: str, limits: Limits) -> ModelProto:
@@ -70,19 +59,19 @@ def _parsed(data: bytes, where: str, limits: Limits) -> ModelProto:
 
 
 def write_model(model: ModelProto, path: str | os.PathLike[str]) -> None:
-    """Write a model aside and move it into place.
+    """Write a model; a reader sees the old file or the whole new one.
 
     Raises:
-        OutputPathError: if the folder does not exist or cannot be written.
+        OutputPathError: see `sparse_qonnx.system.outputs.output_file`; or the disk is full.
     """
     write_bytes(model.SerializeToString(deterministic=True), path)
 
 
 def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:
-    """Write a file aside and move it into place, so that a reader sees the old file or the whole new one.
+    """Write a file; a reader sees the old file or the whole new one.
 
     Raises:
-        OutputPathError: if the folder does not exist, cannot be written, or is full.
+        OutputPathError: see `output_file`; or the disk is full.
     """
-    with aside_file(path) as stream:
+    with atomic_file(path) as stream:
         stream.write(data)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from processes import heed, python
-from sparse_qonnx.children import run_child
+from sparse_qonnx.system.processes import run_child
 
 
 def test_a_child_gives_its_code_and_output(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def running(pid: int) -> bool:
 def test_children_and_their_children_end_with_us(tmp_path: Path, number: signal.Signals) -> None:
     code = """
 import sys
-from sparse_qonnx.children import run_child
+from sparse_qonnx.system.processes import run_child
 print("ready", flush=True)
 run_child(["sh", "-c", f"sleep 60 & echo $! > {sys.argv[1]}/pid; mv {sys.argv[1]}/pid {sys.argv[1]}/child; sleep 60"])
 """

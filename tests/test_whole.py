@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from processes import python
-from sparse_qonnx import aside
-from sparse_qonnx.aside import aside_file, aside_folder, remove_leftovers, scratch_folder
 from sparse_qonnx.errors import OutputPathError
 from sparse_qonnx.files import write_bytes
 from sparse_qonnx.hls import to_hls
 from sparse_qonnx.hls.folder import MANIFEST
-from sparse_qonnx.locks import locked
+from sparse_qonnx.system import atomic
+from sparse_qonnx.system.atomic import SUFFIX, atomic_file, atomic_folder, remove_folder, scratch_folder
+from sparse_qonnx.system.locks import locked
 
 
 def names(folder: Path) -> list[str]:
@@ -41,7 +41,7 @@ time.sleep(60)
 def test_a_file_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     target = tmp_path / "y.npy"
     write_bytes(b"old", target)
-    with pytest.raises(TypeError), aside_file(target) as stream:
+    with pytest.raises(TypeError), atomic_file(target) as stream:
         stream.writelines([b"new", "no bytes"])  # type: ignore[list-item]
     assert target.read_bytes() == b"old" and names(tmp_path) == ["y.npy"]
 
@@ -50,7 +50,7 @@ def test_a_full_disk_is_an_error_of_ours() -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full")
-    with pytest.raises(OutputPathError, match="No space left"), aside.as_output_error("output"), full.open("wb") as f:
+    with pytest.raises(OutputPathError, match="No space left"), atomic.as_output_error("output"), full.open("wb") as f:
         f.write(b"x" * 10_000)
 
 
@@ -63,14 +63,6 @@ def test_links_are_followed_and_permissions_are_those_of_any_file(tmp_path: Path
     assert (tmp_path / "there" / "y").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OutputPathError, match=r"a device or a pipe.*a file name"):
-        write_bytes(b"", tmp_path / "pipe")
-    with pytest.raises(OutputPathError, match="is a folder"):
-        write_bytes(b"", tmp_path)
-
-
 @pytest.mark.parametrize("name", ["x" * 255, "\U0001f600" * 63, ".y", "y [1]*?"])
 def test_any_name(tmp_path: Path, name: str) -> None:
     write_bytes(b"1", tmp_path / name)
@@ -78,78 +70,39 @@ def test_any_name(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).read_bytes() == b"2" and names(tmp_path) == [name]
 
 
-def test_leftovers_of_the_dead_are_cleared_those_of_the_living_are_not(tmp_path: Path) -> None:
-    target = tmp_path / "y"
-    dead, living, dead_folder = (tmp_path / f".y.{n}.aside" for n in ("0000", "1111", "2222"))
-    other = tmp_path / ".z.0000.aside"
-    for path in (dead, living, other):
-        path.write_bytes(b"half")
-    (dead_folder / "sub").mkdir(parents=True)
-    (dead_folder / "sub" / "file").write_bytes(b"half")
-    (tmp_path / ".y.3333.aside").symlink_to(other)
-    holder = python(HOLD, living)
-    write_bytes(b"new", target)
-    assert names(tmp_path) == [".y.1111.aside", ".y.3333.aside", ".z.0000.aside", "y"]
-    holder.kill()
-    holder.wait()
-    write_bytes(b"new", target)
-    assert not living.exists() and other.read_bytes() == b"half"
-
-
-def test_what_is_cleared_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock, seen = aside.try_lock, []
-
-    def clear_first(descriptor: int, **options: bool) -> bool:
-        if not seen:
-            seen.extend(tmp_path.glob(".*.aside"))
-            seen[0].rmdir() if seen[0].is_dir() else seen[0].unlink()
-        return lock(descriptor, **options)
-
-    monkeypatch.setattr(aside, "try_lock", clear_first)
-    write_bytes(b"new", tmp_path / "y")
-    assert seen and (tmp_path / "y").read_bytes() == b"new"
-    seen.clear()
-    with aside_folder(tmp_path / "fw") as folder:
-        (folder / "file").write_bytes(b"new")
-    assert seen and (tmp_path / "fw" / "file").exists() and names(tmp_path) == ["fw", "y"]
-
-
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF])
-def test_without_locks_nothing_is_cleared_and_all_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_without_locks_all_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def flock(descriptor: int, operation: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    (tmp_path / ".y.0000.aside").write_bytes(b"perhaps being written")
     monkeypatch.setattr(fcntl, "flock", flock)
     write_bytes(b"new", tmp_path / "y")
-    with aside_folder(tmp_path / "fw"):
+    with atomic_folder(tmp_path / "fw"):
         pass
     with locked(tmp_path / "y", "y"):
         pass
-    assert names(tmp_path) == [".y.0000.aside", "fw", "y"]
+    assert names(tmp_path) == ["fw", "y"]
 
 
 # ---- folders --------------------------------------------------------------------------------------------------------
 
 
 def fill(target: Path, content: str, replace: bool = False) -> None:
-    with aside_folder(target, replace=replace) as folder:
+    with atomic_folder(target, discard=remove_folder if replace else None) as folder:
         (folder / "file").write_text(content)
 
 
 @pytest.mark.parametrize("exchange", [True, False])
 def test_folders_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool) -> None:
     if not exchange:
-        monkeypatch.setattr(aside, "_renameat2", lambda: None)
+        monkeypatch.setattr(atomic, "_renameat2", lambda: None)
     fill(tmp_path / "fw", "old")
     fill(tmp_path / "fw", "new", replace=True)
     assert (tmp_path / "fw" / "file").read_text() == "new" and names(tmp_path) == ["fw"]
 
 
 def test_a_folder_that_came_in_the_meantime_stays(tmp_path: Path) -> None:
-    with pytest.raises(OutputPathError, match="not empty"), aside_folder(tmp_path / "fw"):
+    with pytest.raises(OutputPathError, match="not empty"), atomic_folder(tmp_path / "fw"):
         fill(tmp_path / "fw", "another's")
     assert (tmp_path / "fw" / "file").read_text() == "another's" and names(tmp_path) == ["fw"]
 
@@ -158,12 +111,14 @@ def test_without_exchange_an_error_between_puts_the_old_folder_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename = Path.rename
-    monkeypatch.setattr(aside, "_renameat2", lambda: None)
+    monkeypatch.setattr(atomic, "_renameat2", lambda: None)
     fill(tmp_path / "fw", "old")
 
+    failures = [OSError(errno.EIO, "broken")]
+
     def fails(self: Path, target: Path) -> Path:
-        if self.suffix == ".aside" and Path(target).name == "fw":
-            raise OSError(errno.EIO, "broken")
+        if failures and self.suffix == SUFFIX and Path(target).name == "fw":
+            raise failures.pop()
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fails)
@@ -172,31 +127,26 @@ def test_without_exchange_an_error_between_puts_the_old_folder_back(
     assert (tmp_path / "fw" / "file").read_text() == "old" and names(tmp_path) == ["fw"]
 
 
-def test_without_exchange_who_is_killed_between_leaves_the_old_folder_to_be_put_back(tmp_path: Path) -> None:
-    fill(tmp_path / ".fw.0000.old", "old")
-    fill(tmp_path / ".fw.0000.aside", "new")
-    remove_leftovers(tmp_path / "fw")
-    assert (tmp_path / "fw" / "file").read_text() == "old" and names(tmp_path) == ["fw"]
-
-
 def test_a_signal_while_clearing_is_raised_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rmtree, signals = aside.shutil.rmtree, [KeyboardInterrupt]
+    rmtree, signals = atomic.shutil.rmtree, [KeyboardInterrupt]
 
     def interrupted(path: Path, **options: bool) -> None:
         if signals:
             raise signals.pop()
         rmtree(path, **options)
 
-    monkeypatch.setattr(aside.shutil, "rmtree", interrupted)
+    monkeypatch.setattr(atomic.shutil, "rmtree", interrupted)
     with pytest.raises(KeyboardInterrupt), scratch_folder(tmp_path) as folder:
         (folder / "file").write_text("x")
     assert names(tmp_path) == []
 
 
 def test_temporary_files_go_where_tmpdir_says(tmp_path: Path) -> None:
-    code = (
-        "from sparse_qonnx.aside import scratch_folder\nwith scratch_folder() as f: print(f.parent, f.stat().st_mode)"
-    )
+    code = """
+from sparse_qonnx.system.atomic import scratch_folder
+with scratch_folder() as f:
+    print(f.parent, f.stat().st_mode)
+"""
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True
     )
@@ -207,7 +157,7 @@ def test_nothing_is_tried_out_in_tmpdir(tmp_path: Path) -> None:
     """As Python's own `tempfile` does: a process killed while it does leaves its trial file behind."""
     code = """
 import os, sys
-from sparse_qonnx.aside import scratch_folder
+from sparse_qonnx.system.atomic import scratch_folder
 made = []
 sys.addaudithook(lambda event, a: made.append(a[0]) if event == "open" and a[2] & os.O_CREAT else None)
 with scratch_folder():

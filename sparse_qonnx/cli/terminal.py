@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sparse_qonnx import limits
-from sparse_qonnx.errors import OutputPathError, SparseQonnxError
+from sparse_qonnx.errors import SparseQonnxError
 from sparse_qonnx.text import marked_up
 
 if TYPE_CHECKING:
@@ -82,15 +82,6 @@ def import_keras() -> None:
 def say(text: str) -> None:
     """Print a line on stdout, as it is, but for what would act on the terminal."""
     OUT.print(marked_up(text))
-
-
-def require_folder(output: str) -> None:
-    """Refuse an output file that cannot be, before the work and not after it."""
-    path = Path(output)
-    if path.is_dir():
-        raise OutputPathError(f"output {output!r}", "is a folder", allowed="a file name")
-    if not path.parent.is_dir():
-        raise OutputPathError(f"output {output!r}", f"the folder {str(path.parent)!r} does not exist", fix="create it")
 
 
 def compare(model: ModelProto, project: Any, events: Events) -> int:

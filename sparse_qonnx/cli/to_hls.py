@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sparse_qonnx.cli.terminal import ERR, OK, OUT, add_limits, add_version, compare, require_folder, say, working
+from sparse_qonnx.cli.terminal import ERR, OK, OUT, add_limits, add_version, compare, say, working
 from sparse_qonnx.errors import ConfigurationError
 from sparse_qonnx.text import marked_up
 
@@ -15,7 +15,10 @@ def _to_hls(args: argparse.Namespace) -> int:
     from sparse_qonnx.files import read_model
     from sparse_qonnx.hls import to_hls
     from sparse_qonnx.hls.yaml_config import read_config
+    from sparse_qonnx.system.outputs import output_file
 
+    if args.write_config is not None:
+        output_file(args.write_config, [args.model])
     model = read_model(args.model)
     config = read_config(args.config) if args.config is not None else {}
     target = {"backend": args.backend, "part": args.part, "clock_period": args.clock_period}
@@ -50,7 +53,6 @@ def _write_config(model: Any, config: dict[str, Any], target: dict[str, Any], pa
     from sparse_qonnx.hls.config import HlsConfig
     from sparse_qonnx.hls.yaml_config import write_config
 
-    require_folder(path)
     write_config(model, path, HlsConfig.read(config, **target))
     say(f"wrote {path}: every option, for qonnx-to-hls --config")
     return OK

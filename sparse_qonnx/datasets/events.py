@@ -121,6 +121,11 @@ class FileEvents:
         ]
 
 
+def files_of(events: Events) -> list[ArrayFile]:
+    """The files that events are read from; none for those in memory."""
+    return events.files if isinstance(events, FileEvents) else []
+
+
 def open_events(model: ModelProto, arguments: Sequence[str]) -> FileEvents:
     """The events for a model, nothing of them read yet.
 

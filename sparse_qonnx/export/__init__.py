@@ -12,6 +12,7 @@ from sparse_qonnx.errors import PrecisionError, ToolError
 from sparse_qonnx.files import write_model
 from sparse_qonnx.passes.assign_float_types import float64_nodes
 from sparse_qonnx.passes.infer_grids import infer_grids
+from sparse_qonnx.system.outputs import output_file
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -51,6 +52,8 @@ def export(
         OutputPathError: a path that cannot be written.
         ToolError: Keras, HGQ2 or sparsepixels is not installed.
     """
+    if path is not None:
+        output_file(path, [model] if isinstance(model, (str, os.PathLike)) else [])
     _require_keras()
     from sparse_qonnx.export.loading import load_model, load_weights
     from sparse_qonnx.export.source import describe_source

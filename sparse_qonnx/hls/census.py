@@ -16,14 +16,14 @@ from rich import box
 from rich.table import Table as RichTable
 
 from sparse_qonnx import _paths, html
-from sparse_qonnx.aside import as_output_error, scratch_folder
-from sparse_qonnx.children import run_child
 from sparse_qonnx.errors import ToolError
 from sparse_qonnx.hls import emit
 from sparse_qonnx.hls.headers import find_compiler
 from sparse_qonnx.hls.schedule import schedule
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
+from sparse_qonnx.system.atomic import as_output_error, scratch_folder
+from sparse_qonnx.system.processes import run_child
 from sparse_qonnx.text import marked_up
 
 KINDS = ("multiply", "multiply_constant", "add", "compare", "select", "register", "rom", "logic")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_qonnx.aside import scratch_folder
-from sparse_qonnx.children import run_child
 from sparse_qonnx.errors import OutputPathError, ToolError
 from sparse_qonnx.hls.emit import INDENT, called, held, using
 from sparse_qonnx.hls.headers import find_ap_headers, find_compiler
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import TypedGraph
-from sparse_qonnx.locks import locked
+from sparse_qonnx.system.atomic import scratch_folder
+from sparse_qonnx.system.locks import locked
+from sparse_qonnx.system.processes import run_child
 
 Array = NDArray[np.float64]
 
@@ -65,18 +66,23 @@ def compile_library(folder: Path, top: str) -> Path:
     target = folder / "build" / f"lib{top}-{_digest(folder, command)}.so"
     if target.is_file():
         return target
-    with _building(folder, sources[-1]) as aside:
+    with _building(folder, sources[-1]) as scratch:
         if target.is_file():
             return target
-        library = aside / target.name
-        with scratch_folder() as scratch:
-            done = run_child([*command, "-o", str(library)], env={"TMPDIR": str(scratch)})
+        library = scratch / target.name
+        with scratch_folder() as own:
+            done = run_child([*command, "-o", str(library)], env={"TMPDIR": str(own)})
         if done.returncode != 0:
             said = [line.strip() for line in done.stderr.splitlines()]
             first = next((line for line in said if "error:" in line and "collect2" not in line), " | ".join(said[:3]))
             raise ToolError(compiler, f"cannot compile the firmware: {first}", fix=f"read {str(folder / 'firmware')!r}")
         library.replace(target)
     return target
+
+
+def is_library(name: str) -> bool:
+    """Whether a file of a project, by its name in the project, is one that `compile_library` makes."""
+    return re.fullmatch(r"build/lib\w+-[0-9a-f]{16}\.so", name) is not None
 
 
 @contextmanager
@@ -89,8 +95,8 @@ def _building(folder: Path, source: Path) -> Iterator[Path]:
         raise OutputPathError(
             where, f"cannot be written: {error.strerror}", fix="write it where you may write"
         ) from error
-    with locked(source, where, wait=True), scratch_folder(folder / "build") as aside:
-        yield aside
+    with locked(source, where, wait=True), scratch_folder(folder / "build") as scratch:
+        yield scratch
 
 
 def _digest(folder: Path, command: list[str]) -> str:

@@ -52,12 +52,12 @@ def to_hls(
 
     Args:
         model: path or ModelProto.
-        out_dir: folder of the project; it is written aside and appears whole or not at all.
+        out_dir: folder of the project; it appears whole or not at all.
         backend: `Vitis` (the default), `Vivado` or `VitisUnified`; goes before `config`, as do the next two.
         part: FPGA part.
         clock_period: ns; 5 by default.
         config: options, see `sparse_qonnx.hls.options`.
-        force: replace a project that is already there.
+        force: replace a project that is already there. Files in its folder that it did not write stay.
 
     Raises:
         ModelFileError: the model cannot be read.
@@ -66,10 +66,10 @@ def to_hls(
         UnsupportedNodeError: a node has no hardware.
         OutputPathError: the folder is in use or cannot be written.
     """
-    proto = read_model(model)
-    options = HlsConfig.read(config, backend=backend, part=part, clock_period=clock_period)
     target = Path(out_dir)
     check_target_folder(target, force)
+    proto = read_model(model)
+    options = HlsConfig.read(config, backend=backend, part=part, clock_period=clock_period)
     if options.input_precision:
         proto = state_input_precision(proto, options.input_precision)
     choices = balance(lower(proto, options), options)

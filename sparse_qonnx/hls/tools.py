@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparse_qonnx.children import child, stop
 from sparse_qonnx.errors import ConfigurationError, ToolError
 from sparse_qonnx.hls.config import HlsConfig
-from sparse_qonnx.locks import locked
+from sparse_qonnx.system.locks import locked
+from sparse_qonnx.system.processes import child, stop
 
 STEPS = ("csim", "synth", "cosim", "export")
 

@@ -20,6 +20,7 @@ from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS
 from sparse_qonnx.hls.typed import Layer
 from sparse_qonnx.passes.input_precision import state_input_precision
+from sparse_qonnx.system.outputs import output_file
 
 _INDENT = "  "
 
@@ -71,6 +72,7 @@ def write_config(
     Raises:
         OutputPathError: the file cannot be written; and everything that `to_hls` raises about the model.
     """
+    output_file(path, [] if isinstance(model, ModelProto) else [model])
     write_bytes(config_text(read_model(model), config or HlsConfig()).encode(), path)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sparse_qonnx._paths import hls_backend
-from sparse_qonnx.aside import scratch_folder
 from sparse_qonnx.errors import ConfigurationError, ToolError
 from sparse_qonnx.ops import operators, stem_to_name
+from sparse_qonnx.system.atomic import scratch_folder
 
 BACKENDS = ("Vitis", "Vivado")
 """hls4ml backends whose projects take the kernels: C++ with `ap_fixed`, arrays as arguments (`io_parallel`)."""

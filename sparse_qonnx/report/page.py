@@ -11,9 +11,9 @@ from onnx import ModelProto
 
 import sparse_qonnx
 from sparse_qonnx import html
-from sparse_qonnx.aside import scratch_folder
 from sparse_qonnx.comparison import Report
 from sparse_qonnx.datasets import Events, InMemoryEvents
+from sparse_qonnx.datasets.events import files_of
 from sparse_qonnx.datasets.random import random_inputs
 from sparse_qonnx.errors import SparseQonnxError
 from sparse_qonnx.files import read_model, write_bytes
@@ -23,6 +23,8 @@ from sparse_qonnx.plots import plot_census, plot_event, plot_precision
 from sparse_qonnx.plots.figure import to_svg
 from sparse_qonnx.report.drawing import draw_graph
 from sparse_qonnx.report.facts import Firmware, layer_facts
+from sparse_qonnx.system.atomic import scratch_folder
+from sparse_qonnx.system.outputs import output_file
 from sparse_qonnx.verify import verify
 
 PICTURES = 3
@@ -66,6 +68,7 @@ def write_report(
         ToolError: jinja2 or matplotlib is not installed.
         OutputPathError: the report cannot be written.
     """
+    output_file(output, [model, *(file.path for file in files_of(events or InMemoryEvents({})))])
     html.markup("")  # before the work, not after it
     proto = read_model(model)
     graph = LayeredGraph(proto)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sparse_qonnx
-from sparse_qonnx.datasets.events import Events, FileEvents
+from sparse_qonnx.datasets.events import Events, files_of
 from sparse_qonnx.datasets.files import ArrayFile
 from sparse_qonnx.errors import InputDataError, SparseQonnxError, ToolError
 from sparse_qonnx.streaming.spans import Job, Runner, Span
@@ -59,7 +59,7 @@ def _wait(client: Any, where: str) -> None:
 
 def _check(client: Any, where: str, events: Events) -> None:
     """Every worker must have this package and see the same files."""
-    files = events.files if isinstance(events, FileEvents) else []
+    files = files_of(events)
     for worker, found in client.run(look, files, on_error="return").items():
         if isinstance(found, Exception):
             fix = f"install sparse-qonnx {sparse_qonnx.__version__} there"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 import sparse_qonnx
-from sparse_qonnx.datasets.events import Events
+from sparse_qonnx.datasets.events import Events, files_of
 from sparse_qonnx.datasets.files import read_npy_header
 from sparse_qonnx.errors import ConfigurationError
 from sparse_qonnx.runtime import InferenceSession, affordable_batch, with_outputs
@@ -105,8 +107,8 @@ def run_to_file(
     batch = affordable_batch(model, batch)
     job = RunJob(with_outputs(model, [name]).SerializeToString(), name, kernels, batch, events)
     key, total = work_key(model, events, tensor=name, kernels=kernels, batch=batch), len(events)
-    with Resumable(output, key, restart) as file:
-        start, shape, dtype = _position(file)
+    with Resumable(output, key, restart, [file.path for file in files_of(events)]) as file:
+        start, shape, dtype = _position(file, total)
         spans = cut(start, total, span_size(model, batch))
         for (_, stop), values in zip(spans, runner(job, spans), strict=True):
             if not shape:
@@ -138,12 +140,16 @@ def _header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     return stream.getvalue()
 
 
-def _position(file: Resumable) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
-    """Events done, and shape and type of the array; the file is cut to what the saved progress counts."""
-    events = int(file.progress.get("events", 0))
-    if not events:
-        return 0, (), np.dtype(np.float32)
-    stream = io.BytesIO(file.read(_HEADER_BYTES))
-    shape, _, dtype = read_npy_header(stream)
-    file.cut(stream.tell() + events * int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize)
-    return events, shape, dtype
+def _position(file: Resumable, total: int) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
+    """Events done, and shape and type of the array; the work begins again unless header, count and size agree."""
+    if file.progress:
+        events: Any = file.progress.get("events")
+        with suppress(ValueError):
+            stream = io.BytesIO(file.read(_HEADER_BYTES))
+            shape, fortran, dtype = read_npy_header(stream)
+            row = math.prod(shape[1:]) * dtype.itemsize
+            is_counted = isinstance(events, int) and 0 < events <= total and shape[:1] == (total,) and not fortran
+            if is_counted and stream.tell() + events * row == file.size:
+                return events, shape, dtype
+        file.begin_again("what an interrupted run left is no array with as many events as it counted")
+    return 0, (), np.dtype(np.float32)

@@ -13,7 +13,7 @@ from typing import Any
 from onnx import ModelProto
 
 from sparse_qonnx.comparison import Report
-from sparse_qonnx.datasets.events import Events
+from sparse_qonnx.datasets.events import Events, files_of
 from sparse_qonnx.files import read_model
 from sparse_qonnx.runtime import affordable_batch
 from sparse_qonnx.streaming.resume import Resumable
@@ -86,9 +86,12 @@ def verify_events(
     batch = affordable_batch(model, batch)
     job = VerifyJob(build, batch, events)
     key = work_key(model, events, batch=batch, **(options or {}))
-    with nullcontext() if output is None else Resumable(output, key, restart) as file:
-        saved = file.progress if file is not None else {}
-        report = Report.from_dict(saved["report"]) if saved else None
+    with (
+        nullcontext()
+        if output is None
+        else Resumable(output, key, restart, [file.path for file in files_of(events)]) as file
+    ):
+        report = _position(file, len(events)) if file is not None else None
         spans = cut(report.events if report else 0, len(events), batch * SPAN_BATCHES)
         for found in runner(job, spans):
             report = found if report is None else report + found
@@ -101,3 +104,17 @@ def verify_events(
             file.append((json.dumps(report.to_dict(), indent=1) + "\n").encode())
             file.complete()
     return report
+
+
+def _position(file: Resumable, total: int) -> Report | None:
+    """The report of the events that an interrupted run compared; the work begins again if that is none."""
+    if not file.progress:
+        return None
+    try:
+        report = Report.from_dict(file.progress["report"])
+        if file.size == 0 and 0 < report.events <= total:
+            return report
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    file.begin_again("what an interrupted run left is no report")
+    return None

@@ -124,7 +124,7 @@ def commands_in(folder: Path, keras: bool) -> list[Command]:
         return lambda: Path(name).write_bytes(b"old " * 500) and 0
 
     run = sq("run", model, "--input", events, "-o", "y.npy", "--batch", "50")
-    progress = frozenset({"out/y.npy.part", "out/y.npy.state"})
+    progress = frozenset({"out/y.npy.*.part", "out/y.npy.state"})
     first, force = hls("-o", "fw"), ("-o", "fw", "--force")
     other, compared = hls(*force, "--backend", "Vivado"), frozenset({1})
     found = [

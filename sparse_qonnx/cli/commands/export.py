@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from sparse_qonnx.cli.terminal import OK, import_keras, require_folder, say, working
+from sparse_qonnx.cli.terminal import OK, import_keras, say, working
 from sparse_qonnx.errors import ConfigurationError
 
 HELP = "write a Keras model as an ONNX file"
@@ -31,9 +31,10 @@ def run(args: argparse.Namespace) -> int:
     """Export, and say which types the inputs have."""
     from sparse_qonnx.export import export
     from sparse_qonnx.passes.infer_grids import input_types
+    from sparse_qonnx.system.outputs import output_file
 
-    require_folder(args.output)
     source = _keras_source(args)
+    output_file(args.output, [source])
     precision = _input_precisions(args.input_precision)
     import_keras()
     with working(f"exporting {source}"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sparse_qonnx.cli.terminal import MISMATCH, OK, positive, require_folder, say, working
+from sparse_qonnx.cli.terminal import MISMATCH, OK, positive, say, working
 
 HELP = "write one HTML file that shows an ONNX file: graph, layers, events, firmware, comparison"
 
@@ -28,8 +28,9 @@ def run(args: argparse.Namespace) -> int:
     from sparse_qonnx.files import read_model
     from sparse_qonnx.hls.yaml_config import read_config
     from sparse_qonnx.report import write_report
+    from sparse_qonnx.system.outputs import output_file
 
-    require_folder(args.output)
+    output_file(args.output, [args.model])
     events = open_events(read_model(args.model), args.data) if args.data else None
     config = read_config(args.config) if args.config is not None else None
     with working(f"writing {args.output}"):

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from sparse_qonnx.cli.data import add_data, runner
-from sparse_qonnx.cli.terminal import OK, add_input, add_limits, progress, require_folder, say
+from sparse_qonnx.cli.terminal import OK, add_input, add_limits, progress, say
 
 HELP = "run an ONNX file in onnxruntime"
 
@@ -28,8 +28,9 @@ def run(args: argparse.Namespace) -> int:
     from sparse_qonnx.datasets import open_events
     from sparse_qonnx.files import read_model
     from sparse_qonnx.streaming.run import run_to_file
+    from sparse_qonnx.system.outputs import output_file
 
-    require_folder(args.output)
+    output_file(args.output, [args.model])
     model = read_model(args.model)
     events = open_events(model, args.input)
     with runner(args, events) as spread, progress("running") as advance:

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sparse_qonnx.aside import scratch_folder
 from sparse_qonnx.cli.data import add_data, runner
 from sparse_qonnx.cli.terminal import (
     add_input,
@@ -14,11 +13,11 @@ from sparse_qonnx.cli.terminal import (
     import_keras,
     positive,
     progress,
-    require_folder,
     show_report,
     working,
 )
 from sparse_qonnx.errors import ConfigurationError
+from sparse_qonnx.system.atomic import scratch_folder
 
 HELP = "compare all implementations of an ONNX file, value for value"
 
@@ -42,9 +41,10 @@ def run(args: argparse.Namespace) -> int:
     from sparse_qonnx.datasets.random import random_inputs
     from sparse_qonnx.files import read_model
     from sparse_qonnx.streaming.verify import verify_events
+    from sparse_qonnx.system.outputs import output_file
 
     if args.output:
-        require_folder(args.output)
+        output_file(args.output, [args.model, *([args.keras] if args.keras else [])])
     if args.dask and (args.keras or args.csim):
         allowed = "the implementations that need the ONNX file alone"
         raise ConfigurationError("--dask", "compares no Keras model and no C-simulation", allowed=allowed)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sparse_qonnx import _supervisor
+from sparse_qonnx.system import supervisor
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def child(
         merge: stderr into stdout.
     """
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", _supervisor.__file__, *command],
+        [sys.executable, "-I", "-S", supervisor.__file__, *command],
         cwd=cwd,
         env={**os.environ, **(env or {})},
         stdin=subprocess.PIPE,

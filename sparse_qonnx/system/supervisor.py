@@ -1,7 +1,7 @@
 """Runs a program, and ends it and all that it started when the process that wanted it is gone, even killed.
 
-Run by `sparse_qonnx.children` as a script, leader of a process group of its own; imports as little as it can. Its
-standard input is a pipe that nobody writes to: it ends with the process at its other end.
+Run by `sparse_qonnx.system.processes` as a script, leader of a process group of its own; imports as little as it can.
+Its standard input is a pipe that nobody writes to: it ends with the process at its other end.
 """
 
 import os
