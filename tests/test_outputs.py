@@ -134,7 +134,9 @@ def test_permissions_of_a_new_file_are_those_of_any(write: Write, tmp_path: Path
 
 
 @quick
-@pytest.mark.parametrize("name", ["x" * 250, "x" * 255, "\U0001f600" * 63, "y [1]*?"], ids=["250", "255", "wide", "odd"])
+@pytest.mark.parametrize(
+    "name", ["x" * 250, "x" * 255, "\U0001f600" * 63, "y [1]*?"], ids=["250", "255", "wide", "odd"]
+)
 def test_any_name(write: Write, tmp_path: Path, name: str) -> None:
     before = set(tree(tmp_path))
     assert write(tmp_path / name) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -124,7 +125,7 @@ def commands_in(folder: Path, keras: bool) -> list[Command]:
         return lambda: Path(name).write_bytes(b"old " * 500) and 0
 
     run = sq("run", model, "--input", events, "-o", "y.npy", "--batch", "50")
-    progress = frozenset({"out/y.npy.*.part", "out/y.npy.state"})
+    progress = frozenset({"out/y.npy.state"})
     first, force = hls("-o", "fw"), ("-o", "fw", "--force")
     other, compared = hls(*force, "--backend", "Vivado"), frozenset({1})
     found = [
@@ -172,10 +173,10 @@ def state(folder: Path) -> State:
     return frozenset(found)
 
 
-def is_aside(name: str) -> bool:
-    """Whether a file lies aside, or in a folder that does."""
-    return any(part.startswith(".") and part.endswith((".aside", ".old")) for part in name.split("/"))
+def is_temporary(name: str) -> bool:
+    """Whether a file is temporary, or in a folder that is: what a killed process may leave."""
+    return any(re.fullmatch(r"\..*\.sparse-qonnx|.*\.[0-9a-f]{16}\.part", part) for part in name.split("/"))
 
 
 def without_leftovers(found: State) -> State:
-    return frozenset((name, data) for name, data in found if not is_aside(name))
+    return frozenset((name, data) for name, data in found if not is_temporary(name))

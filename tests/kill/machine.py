@@ -28,7 +28,7 @@ class Record:
 
     states: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
-    cleared: int = 0
+    leftovers: int = 0
 
     def note(self, command: str, how: str, found: str, *problems: str) -> None:
         self.states[command, how, found] += 1
@@ -104,19 +104,19 @@ class Machine:
             problems.append(f"ended with {code}: {self.log.read_text()[-1500:]}")
         found = state(here)
         left = found - without_leftovers(found)
-        if left and not killed:
-            problems.append(f"left {self._names(left)}")
         kept = {(name, data) for name, data in found if name in self.command.keeps}
+        if left and not killed and not kept:
+            problems.append(f"left {self._names(left)}")
         kind = self._kind(without_leftovers(found) - kept)
         if kind == "between":
             problems.append(f"between: {self._names(found)}")
         elif code in self.command.done and kind != "new" and self.whole[0] != self.whole[-1]:
             problems.append(f"said success, and the state is {kind}")
         self.record.note(self.command.name, how, kind, *problems)
-        if (left and killed) or kept:
+        self.record.leftovers += bool(left and not kept)
+        if left or kept:
             self._do(self.command.again or self.command.run)
-            self.record.cleared += 1
-            if state(here) != self.whole[-1]:
+            if without_leftovers(state(here)) != self.whole[-1]:
                 self.record.problems.append(f"{self.command.name}: after the next run {self._names(state(here))}")
 
     @staticmethod

@@ -100,7 +100,7 @@ def main() -> int:
     console = Console()
     console.print(table(record))
     total, between = record.states.total(), sum(n for (_, _, kind), n in record.states.items() if kind == "between")
-    console.print(f"{total} moments, {between} between, {record.cleared} leftovers cleared by the next run")
+    console.print(f"{total} moments, {between} between, {record.leftovers} with temporary files, of SIGKILL alone")
     for problem in record.problems:
         print(problem)
     if options.output is not None:
