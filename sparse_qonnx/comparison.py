@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sparse_qonnx import html
+from sparse_qonnx.offgrid import OffGrid
 from sparse_qonnx.text import marked_up
 
 Array = NDArray[Any]
@@ -31,6 +32,7 @@ class Comparison:
         other: the implementation that is compared.
         tolerance: largest difference that counts as equal: 0 for every tensor on a fixed-point grid.
         reason: why there is a tolerance.
+        counterpart: its name in the other implementation, "" where that is the same.
         values: how many values were compared.
         mismatches: how many of them differ by more than the tolerance.
         largest: largest absolute difference.
@@ -44,6 +46,12 @@ class Comparison:
     values: int = 0
     mismatches: int = 0
     largest: float = 0.0
+    counterpart: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the tables call it."""
+        return f"{self.tensor} ({self.other}: {self.counterpart})" if self.counterpart else self.tensor
 
     @property
     def ok(self) -> bool:
@@ -121,23 +129,23 @@ class ComparisonTable(Sequence[Comparison]):
         reference = self._rows[0].reference if self._rows else "nothing"
         rows: list[tuple[str, ...]] = []
         bad = []
-        for (tensor, tolerance), found in self._by_tensor().items():
+        for (label, tolerance), found in self._by_label().items():
             if not all(row.ok for row in found):
                 bad.append(len(rows))
             cells = {row.other: f"{row.mismatches:,}" for row in found}
             values, largest = max(row.values for row in found), max(row.largest for row in found)
             numbers = (*(cells.get(other, "-") for other in others), f"{largest:.3g}", f"{tolerance:.3g}")
-            rows.append((tensor, f"{values:,}", *numbers))
+            rows.append((label, f"{values:,}", *numbers))
         return f"Mismatches with {reference}, by implementation", others, rows, bad
 
     def _repr_html_(self) -> str | None:
         return html.for_notebook(self.to_html_table())
 
-    def _by_tensor(self) -> dict[tuple[str, float], list[Comparison]]:
+    def _by_label(self) -> dict[tuple[str, float], list[Comparison]]:
         """The comparisons of a row: one tensor, and one tolerance (a float head has two)."""
         found: dict[tuple[str, float], list[Comparison]] = {}
         for row in self._rows:
-            found.setdefault((row.tensor, row.tolerance), []).append(row)
+            found.setdefault((row.label, row.tolerance), []).append(row)
         return found
 
     def __str__(self) -> str:
@@ -154,21 +162,45 @@ class Report:
     Attributes:
         table: per tensor and implementation: values, mismatches, largest difference.
         events: events that were run.
-        input_values: values in the inputs.
-        input_values_changed: how many of them were not on the input grid and were rounded to it first.
-        notes: what was not compared, and why; where tolerances come from.
+        inputs: values in the inputs, and how many of them were not on the input grid and were put on it first.
+        notes: what was not compared, and why; where tolerances come from; weights that differ.
+        implementations: everything that was to be compared.
+        problems: differences that are not of values: outputs that only one side has, or that differ in shape.
     """
 
     table: ComparisonTable
     events: int
-    input_values: int
-    input_values_changed: int
+    inputs: OffGrid
     notes: list[str] = field(default_factory=list)
+    implementations: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Whether every comparison agrees: fixed-point tensors value for value, float heads within their tolerance."""
-        return bool(self.table) and all(row.ok for row in self.table)
+        """Whether every output of every implementation was compared, and all that is exact agrees.
+
+        Fixed-point tensors agree value for value, float heads within their tolerance. An implementation with which
+        nothing could be compared is a failure.
+        """
+        return bool(self.table) and not self.problems and all(self.compared.values()) and all(r.ok for r in self.table)
+
+    @property
+    def compared(self) -> dict[str, int]:
+        """How many tensors of each implementation were compared."""
+        found = dict.fromkeys([*self.implementations, *(row.other for row in self.table)], 0)
+        for row in self.table:
+            found[row.other] += 1
+        return found
+
+    @property
+    def input_values(self) -> int:
+        """Values in the inputs."""
+        return self.inputs.values
+
+    @property
+    def input_values_changed(self) -> int:
+        """How many of them were not on the input grid: rounded to it, saturated, or no numbers."""
+        return self.inputs.changed
 
     def __add__(self, other: Report) -> Report:
         """Both together: the same comparisons on other events."""
@@ -176,9 +208,15 @@ class Report:
         return Report(
             ComparisonTable(rows),
             self.events + other.events,
-            self.input_values + other.input_values,
-            self.input_values_changed + other.input_values_changed,
-            list(dict.fromkeys([*self.notes, *other.notes])),
+            self.inputs + other.inputs,
+            *(
+                list(dict.fromkeys([*a, *b]))
+                for a, b in (
+                    (self.notes, other.notes),
+                    (self.implementations, other.implementations),
+                    (self.problems, other.problems),
+                )
+            ),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -187,8 +225,9 @@ class Report:
         return {
             "ok": self.ok,
             "events": self.events,
-            "input_values": self.input_values,
-            "input_values_changed": self.input_values_changed,
+            "inputs": asdict(self.inputs),
+            "compared": self.compared,
+            "problems": self.problems,
             "table": rows,
             "notes": self.notes,
         }
@@ -197,26 +236,34 @@ class Report:
     def from_dict(cls, data: Mapping[str, Any]) -> Report:
         """What `to_dict` gave."""
         rows = [Comparison(**{**row, "largest": float(row["largest"])}) for row in data["table"]]
-        counts = {key: data[key] for key in ("events", "input_values", "input_values_changed")}
-        return cls(ComparisonTable(rows), **counts, notes=list(data["notes"]))
+        lists = {"notes": data["notes"], "implementations": data["compared"], "problems": data["problems"]}
+        texts = {key: list(value) for key, value in lists.items()}
+        return cls(ComparisonTable(rows), data["events"], OffGrid(**data["inputs"]), **texts)
 
     @property
     def summary(self) -> str:
         """One sentence."""
-        wrong = [row for row in self.table if not row.ok]
-        compared = f"{len({row.tensor for row in self.table})} tensors, {sum(r.values for r in self.table):,} values"
         if not self.table:
-            return "Nothing was compared"
-        if not wrong:
-            return f"No mismatch: {compared} of {self.events:,} events"
-        tensors = ", ".join(dict.fromkeys(row.tensor for row in wrong))
-        return f"MISMATCH: {sum(r.mismatches for r in wrong):,} values in {tensors} ({compared})"
+            return "NOTHING WAS COMPARED"
+        wrong = [row for row in self.table if not row.ok]
+        shares = ", ".join(f"{name} {count}" for name, count in self.compared.items())
+        compared = f"{len({row.tensor for row in self.table})} tensors, {sum(r.values for r in self.table):,} values"
+        compared += f" of {self.events:,} events; tensors by implementation: {shares}"
+        without = [name for name, count in self.compared.items() if not count]
+        if without:
+            return f"NOTHING WAS COMPARED with {', '.join(without)} ({compared})"
+        if wrong:
+            tensors = ", ".join(dict.fromkeys(row.label for row in wrong))
+            return f"MISMATCH: {sum(r.mismatches for r in wrong):,} values in {tensors} ({compared})"
+        if self.problems:
+            return f"DIFFERENT OUTPUTS ({compared})"
+        return f"No mismatch: {compared}"
 
     @property
     def remarks(self) -> list[str]:
-        """What belongs under the table: inputs changed, what was left out, tolerances, and the summary."""
-        changed = f"Inputs: {self.input_values_changed:,} of {self.input_values:,} values were not on the input grid"
-        return [changed + (" and were rounded to it" if self.input_values_changed else ""), *self.notes, self.summary]
+        """What belongs under the table: inputs changed, what was left out, tolerances, differences, and the summary."""
+        changed = self.inputs.describe((", rounded", ", saturated", ", 0 instead"))
+        return [changed, *self.notes, *self.problems, self.summary]
 
     def __str__(self) -> str:
         return "\n".join([str(self.table), *self.remarks])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
@@ -15,8 +17,33 @@ from sparse_qonnx.limits import Limits, current
 from sparse_qonnx.system.atomic import atomic_file
 from sparse_qonnx.system.regular import read_regular, reason
 
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
-def read_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProto:
+
+class Wrapper(Protocol):
+    """A qonnx `ModelWrapper`, which keeps the model it works on."""
+
+    model: ModelProto
+
+
+ModelSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | ModelProto | ir.Model | Wrapper"
+"""Wherever a model is taken, it may be a path, the bytes of a file, or in memory as onnx, onnx-ir or qonnx have it."""
+
+
+def is_model(source: object) -> bool:
+    """Whether `read_model` takes it."""
+    return isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) or _in_memory(source) is not None
+
+
+def describe_source(source: ModelSource) -> str:
+    """How messages name it."""
+    if isinstance(source, str | os.PathLike):
+        return f"model file {os.fspath(source)!r}"
+    return "model bytes" if isinstance(source, bytes | bytearray | memoryview) else "model"
+
+
+def read_model(source: ModelSource) -> ModelProto:
     """A model from a path, from bytes, or in memory, checked and with every type stated that can be inferred.
 
     External data is read into it, from files in the model's own folder only. What a model may ask for is in
@@ -27,14 +54,35 @@ def read_model(source: str | os.PathLike[str] | bytes | ModelProto) -> ModelProt
         UnsupportedNodeError: if an operator of this package has attributes or inputs that it cannot have.
         PrecisionError: if a constant holds NaN or infinity.
     """
-    limits = current()
-    if isinstance(source, ModelProto):
-        return checked(source, "model", limits)
-    where = "model bytes" if isinstance(source, bytes) else f"model file {os.fspath(source)!r}"
-    model = _parsed(source if isinstance(source, bytes) else _read(Path(source), where, limits), where, limits)
-    if not isinstance(source, bytes):
+    limits, where = current(), describe_source(source)
+    if isinstance(source, str | os.PathLike):
+        model = _parsed(_read(Path(source), where, limits), where, limits)
         inline_external_data(model, Path(source).parent, where, limits)
-    return checked(model, where, limits)
+        return checked(model, where, limits)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return checked(_parsed(bytes(source), where, limits), where, limits)
+    found = _in_memory(source)
+    if found is None:
+        allowed = "a path, bytes, an onnx ModelProto, an onnx_ir Model or a qonnx ModelWrapper"
+        raise ModelFileError(where, f"is a {type(source).__name__}", allowed=allowed)
+    return checked(found, where, limits)
+
+
+def _in_memory(source: object) -> ModelProto | None:
+    """The model that an object of onnx, onnx-ir or qonnx holds; None for any other object."""
+    if isinstance(source, ModelProto):
+        return source
+    if isinstance(wrapped := getattr(source, "model", None), ModelProto):
+        return wrapped
+    ir = sys.modules.get("onnx_ir")  # without it nobody has a model of it
+    if ir is None or not isinstance(source, ir.Model):
+        return None
+    proto: ModelProto = ir.to_proto(source)
+    constants = (value.const_value for value in source.graph.initializers.values())
+    folders = {Path(tensor.base_dir) for tensor in constants if isinstance(tensor, ir.ExternalTensor)}
+    for folder in folders:
+        inline_external_data(proto, folder, "model", current())
+    return proto
 
 
 def _read(path: Path, where: str, limits: Limits) -> bytes:

@@ -12,23 +12,26 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from sparse_qonnx._paths import find_library, why_no_library
-from sparse_qonnx.files import read_model
+from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types
 from sparse_qonnx.text import marked_up
 
 
-def describe(path: str | os.PathLike[str]) -> Iterator[RenderableType]:
-    """Everything worth knowing about a model file, in the order to print it.
+def describe(source: ModelSource) -> Iterator[RenderableType]:
+    """Everything worth knowing about a model, in the order to print it.
 
     Raises:
         ModelFileError: if the file cannot be read.
     """
-    model = read_model(path)
+    model = read_model(source)
     proof = infer_grids(model)
     values = all_values(model)
     opsets = ", ".join(f"{o.domain or 'onnx'} {o.version}" for o in model.opset_import)
-    yield marked_up(f"{os.fspath(path)}: {Path(path).stat().st_size:,} bytes, IR {model.ir_version}, {opsets}")
+    name, size = model.graph.name, model.ByteSize()
+    if isinstance(source, str | os.PathLike):
+        name, size = os.fspath(source), Path(source).stat().st_size
+    yield marked_up(f"{name}: {size:,} bytes, IR {model.ir_version}, {opsets}")
     types = input_types(model)
     for value in model.graph.input:
         stated = types.get(value.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -15,7 +14,7 @@ from onnx.reference.op_run import OpRun
 
 from sparse_qonnx.checks.structure import require_known_nodes
 from sparse_qonnx.errors import ModelFileError, SparseQonnxError
-from sparse_qonnx.files import read_model
+from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import SparseOp
 from sparse_qonnx.standard.quant import Quant, quant
@@ -46,7 +45,7 @@ def _new_ops() -> tuple[type[OpRun], ...]:
 
 
 def run_reference(
-    model: str | os.PathLike[str] | bytes | ModelProto,
+    model: ModelSource,
     inputs: Mapping[str, Array],
     tensors: Iterable[str] | None = None,
 ) -> dict[str, Array]:

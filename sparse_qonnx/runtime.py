@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -19,12 +18,11 @@ from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx._workarounds import qonnx_ir_version
 from sparse_qonnx.checks.structure import require_known_nodes
 from sparse_qonnx.errors import ConfigurationError, InputDataError, ModelFileError, SparseQonnxError, ToolError
-from sparse_qonnx.files import read_model
+from sparse_qonnx.files import ModelSource, describe_source, read_model
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.limits import current
 
 Array = NDArray[Any]
-Source = str | os.PathLike[str] | bytes | ModelProto
 
 
 class Kernels(StrEnum):
@@ -77,7 +75,7 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
 
     def __init__(
         self,
-        model: Source,
+        model: ModelSource,
         sess_options: onnxruntime.SessionOptions | None = None,
         providers: Sequence[Any] | None = None,
         kernels: str = "native",
@@ -101,8 +99,7 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
                 proto.SerializeToString(), sess_options, providers=providers or ["CPUExecutionProvider"], **options
             )
         except _ORT_ERRORS as error:
-            name = "model" if isinstance(model, bytes | ModelProto) else f"model file {os.fspath(model)!r}"
-            raise ModelFileError(name, f"onnxruntime rejects it: {error}") from error
+            raise ModelFileError(describe_source(model), f"onnxruntime rejects it: {error}") from error
         self._expected = {i.name: (i.type, i.shape) for i in self.get_inputs()}
 
     def run(
@@ -175,7 +172,7 @@ def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
 
 
 def run_tensors(
-    model: Source, inputs: Mapping[str, Array], tensors: Iterable[str] | None = None, kernels: str = "function"
+    model: ModelSource, inputs: Mapping[str, Array], tensors: Iterable[str] | None = None, kernels: str = "function"
 ) -> dict[str, Array]:
     """Execute a model in onnxruntime and return named tensors, the outputs by default."""
     proto = read_model(model)
@@ -184,7 +181,9 @@ def run_tensors(
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def run_qonnx(model: Source, inputs: Mapping[str, Array], tensors: Iterable[str] | None = None) -> dict[str, Array]:
+def run_qonnx(
+    model: ModelSource, inputs: Mapping[str, Array], tensors: Iterable[str] | None = None
+) -> dict[str, Array]:
     """Execute a model node by node in qonnx and return named tensors, the outputs by default.
 
     qonnx wants every shape to be a number, so the batch dimension of a copy is set to that of the inputs.
@@ -211,10 +210,15 @@ def run_qonnx(model: Source, inputs: Mapping[str, Array], tensors: Iterable[str]
 
 
 def with_batch(model: ModelProto, batch: int) -> ModelProto:
-    """The model with its symbolic first dimension fixed."""
+    """The model with its symbolic first dimension fixed, and the type of each tensor stated once, as qonnx wants it."""
     result = ModelProto()
     result.CopyFrom(model)
     graph = result.graph
+    stated = {value.name: value for value in graph.value_info}
+    outside = {value.name for value in (*graph.input, *graph.output)}
+    inner = [value for name, value in stated.items() if name not in outside]
+    del graph.value_info[:]
+    graph.value_info.extend(inner)
     for value in (*graph.input, *graph.output, *graph.value_info):
         for dim in value.type.tensor_type.shape.dim:
             if dim.HasField("dim_param"):

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
-from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx.comparison import Comparison, ComparisonTable, Report
 from sparse_qonnx.datasets.events import Events, InMemoryEvents, check_lengths
 from sparse_qonnx.errors import InputDataError, ModelFileError
-from sparse_qonnx.files import read_model
-from sparse_qonnx.graph import all_values, tensor_shape
-from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types
-from sparse_qonnx.reference import run_reference
-from sparse_qonnx.runtime import InferenceSession, affordable_batch, check_inputs, input_shapes, run_qonnx, with_outputs
+from sparse_qonnx.files import is_model, read_model
+from sparse_qonnx.graph import all_values
+from sparse_qonnx.implementations import (
+    Implementation,
+    Pair,
+    Tensors,
+    interface_of,
+    of_file,
+    of_keras,
+    of_other_file,
+    of_project,
+    pair_inputs,
+    pair_tensors,
+    session_runner,
+)
+from sparse_qonnx.offgrid import OffGrid
+from sparse_qonnx.passes.infer_grids import infer_grids, input_types
+from sparse_qonnx.runtime import affordable_batch, check_inputs, input_shapes
 
 Array = NDArray[Any]
-Tensors = dict[str, Array]
 
 REFERENCE = "onnxruntime"
 BATCH = 128
@@ -33,48 +43,47 @@ QUOTIENT_TOLERANCE = 2.0**-20
 """Relative, for sums of quotients with no quantizer between: each term is rounded to float once."""
 
 
-@dataclass(frozen=True)
-class Backend:
-    """An implementation: which tensors it gives for a batch of inputs, with which stated errors."""
-
-    name: str
-    tensors: Sequence[str]
-    run: Callable[[Tensors], Mapping[str, Array]]
-    tolerances: Mapping[str, float]
-
-
 def verify(
-    keras_model: Any | None,
-    model: str | os.PathLike[str] | ModelProto,
-    project: Any | None,
-    x: Array | Mapping[str, Array] | Events,
+    model: Any,
+    x: Any,
+    keras_model: Any | None = None,
+    project: Any | None = None,
     *,
+    others: Sequence[Any] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Run the same events through every implementation of a model and compare every tensor with stock onnxruntime.
 
     Compared are the NumPy reference, the native kernels where they were built, qonnx's node-by-node execution and,
-    where given, the Keras model (as deployed, in float64 where the file needs it) and the HLS project's C-simulation.
-    Inputs are put on the input grid first: off it no fixed-point implementation can agree with a floating-point one.
+    where given, the Keras model (as deployed, in float64 where the file needs it), the HLS project's C-simulation and
+    other ONNX files. Outputs are compared by name, or by position where the names differ; inner tensors by name. Inputs
+    are put on the input grid first: off it no fixed-point implementation can agree with a floating-point one.
 
     Args:
-        keras_model: the Keras model that was exported, in memory or the path of its `.keras` file, or None.
-        model: the ONNX file.
-        project: the result of `to_hls`, compiled, or None.
+        model: the ONNX file, as a path, bytes, or in memory.
         x: events `[B, ...]`, or a mapping from input name for models with several inputs, or `datasets.Events`, of
             which only a batch at a time is in memory.
+        keras_model: the Keras model that was exported, in memory or the path of its `.keras` file, or None.
+        project: the result of `to_hls`, compiled, or None.
+        others: more ONNX files that are to compute the same, such as this one after a tool changed it.
         progress: called with the events done and the events in all.
 
     Returns:
-        The report; `report.ok` is True only when no fixed-point value differs anywhere.
+        The report; `report.ok` is True only when every output of all that was given was compared, and no fixed-point
+        value differs anywhere.
 
     Raises:
-        ModelFileError: if the file cannot be read.
+        ModelFileError: if a file cannot be read.
         InputDataError: if the events do not fit the model.
+        UnsupportedLayerError: for a Keras model that cannot be exported.
     """
+    if is_model(x):
+        message = "verify(keras_model, model, project, x) is now verify(model, x, keras_model, project)"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        model, x, keras_model, project = x, project, model, keras_model
     proto = read_model(model)
     events = x if isinstance(x, Events) else _in_memory(proto, x)
-    verifier = Verifier(proto, keras_model, project)
+    verifier = Verifier(proto, keras_model, project, others)
     report = None
     size = affordable_batch(proto, BATCH)
     for start in range(0, len(events), size):
@@ -94,34 +103,95 @@ class Verifier:
         proto: the model.
         keras_model: as for `verify`.
         project: as for `verify`.
+        others: as for `verify`.
     """
 
-    def __init__(self, proto: ModelProto, keras_model: Any | None = None, project: Any | None = None) -> None:
+    def __init__(
+        self,
+        proto: ModelProto,
+        keras_model: Any | None = None,
+        project: Any | None = None,
+        others: Sequence[Any] = (),
+    ) -> None:
         self._types = input_types(proto)
         self._notes: list[str] = []
-        tensors = _data_tensors(proto)
-        if not tensors:
+        self._problems: list[str] = []
+        self._file = interface_of(proto)
+        if not self._file.tensors:
             problem = "computes nothing from its inputs: there is nothing to compare"
             raise ModelFileError("the model", problem, allowed="one node or more behind an input")
-        self._backends = list(_backends(keras_model, proto, project, tensors, self._notes))
-        self._tolerances = _tolerances(infer_grids(proto), tensors, self._backends)
-        self._notes += dict.fromkeys(f"Tolerance: {reason}" for _, reason in self._tolerances.values() if reason)
-        self._reference = _session(proto, tensors, "function")
+        self._implementations = self._all(proto, keras_model, project, others)
+        self._inputs = {each.name: pair_inputs(self._file, each.interface) for each in self._implementations}
+        self._rows = self._pairs(_Tolerances(proto))
+        self._reference = session_runner(proto, list(self._file.tensors), "function")
+
+    def _all(
+        self, proto: ModelProto, keras_model: Any | None, project: Any | None, others: Sequence[Any]
+    ) -> list[Implementation]:
+        found = [] if keras_model is None else [of_keras(keras_model, proto, self._notes)]
+        found += of_file(proto, self._file, self._notes)
+        if project is not None:
+            found.append(of_project(project, proto, self._notes))
+        found += [of_other_file(other, n, proto, self._notes) for n, other in enumerate(others, 2)]
+        return found
+
+    def _pairs(self, tolerances: _Tolerances) -> list[tuple[Implementation, Pair, float, str]]:
+        """What is compared, in the order of the table: by tensor, then by implementation."""
+        rows = []
+        for each in self._implementations:
+            pairs, problems = pair_tensors(self._file, each)
+            self._problems += problems
+            rows += [(each, pair, *tolerances.of(pair, each)) for pair in pairs]
+        order = {name: n for n, name in enumerate(self._file.tensors)}
+        rows.sort(key=lambda row: order[row[1].tensor])
+        self._notes += dict.fromkeys(f"Tolerance: {reason}" for *_, reason in rows if reason)
+        return rows
 
     def compare(self, given: Tensors) -> Report:
         """Compare the implementations on some events, arrays `[B, ...]` by input name."""
         rounded = {n: self._types[n].quantize(v) if n in self._types else v for n, v in given.items()}
         batch = {name: values.astype(np.float32) for name, values in rounded.items()}
         wanted = self._reference(batch)
-        found = {backend.name: backend.run(batch) for backend in self._backends}
+        found = {each.name: self._run(each, batch) for each in self._implementations}
         rows = []
-        for (tensor, other), (tolerance, reason) in self._tolerances.items():
-            row = Comparison(tensor, REFERENCE, other, tolerance, reason)
-            row.add(wanted[tensor], np.asarray(found[other][tensor]))
+        for each, pair, tolerance, reason in self._rows:
+            renamed = "" if pair.counterpart == pair.tensor else pair.counterpart
+            row = Comparison(pair.tensor, REFERENCE, each.name, tolerance, reason, counterpart=renamed)
+            row.add(wanted[pair.tensor], np.asarray(found[each.name][pair.counterpart]))
             rows.append(row)
-        changed = sum(int(np.count_nonzero(batch[name] != values)) for name, values in given.items())
-        events, total = len(next(iter(given.values()))), sum(values.size for values in given.values())
-        return Report(ComparisonTable(rows), events, total, changed, self._notes)
+        off_grid = sum((OffGrid.count(v, self._types.get(n)) for n, v in given.items()), OffGrid())
+        names = [each.name for each in self._implementations]
+        events = len(next(iter(given.values())))
+        return Report(ComparisonTable(rows), events, off_grid, self._notes, names, self._problems)
+
+    def _run(self, each: Implementation, batch: Tensors) -> Mapping[str, Array]:
+        wanted = list(dict.fromkeys(pair.counterpart for one, pair, *_ in self._rows if one is each))
+        inputs = {theirs: batch[ours] for theirs, ours in self._inputs[each.name].items()}
+        return each.run(inputs, wanted) if wanted else {}
+
+
+class _Tolerances:
+    """Which differences count as equal, by what is proven of a tensor, and why."""
+
+    def __init__(self, proto: ModelProto) -> None:
+        self._proof = infer_grids(proto)
+        self._values = all_values(proto)
+
+    def of(self, pair: Pair, implementation: Implementation) -> tuple[float, str]:
+        """Tolerance and reason; 0 and "" where values have to be equal."""
+        name = pair.tensor
+        stated = implementation.tolerances.get(pair.counterpart)
+        if stated:
+            return stated, f"{name}: the firmware computes it with a table, whose error is stated"
+        if self._values[name].type.tensor_type.elem_type not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+            return 0.0, ""
+        grid = self._proof.grids.get(name)
+        if grid is None:
+            return FLOAT_TOLERANCE, f"{name}: floating point, each runtime has its own exponential and order of sums"
+        if grid.rounded:
+            largest = max(abs(grid.lowest), grid.highest) * 2.0**-grid.frac / grid.divisor
+            return largest * QUOTIENT_TOLERANCE, f"{name}: a sum of quotients, each rounded once in floating point"
+        return 0.0, ""
 
 
 def _in_memory(proto: ModelProto, x: Any) -> InMemoryEvents:
@@ -140,76 +210,3 @@ def _in_memory(proto: ModelProto, x: Any) -> InMemoryEvents:
     check_inputs({name: ("tensor(float)", shape) for name, shape in shapes.items()}, as_run)
     check_lengths("x", given)
     return InMemoryEvents(given)
-
-
-def _data_tensors(proto: ModelProto) -> list[str]:
-    """Numeric tensors of stated shape that depend on an input, in the order of the graph."""
-    values = {n: v for n, v in all_values(proto).items() if v.type.tensor_type.HasField("shape")}
-    numeric = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64)
-    live = {value.name for value in proto.graph.input}
-    found = []
-    for node in proto.graph.node:
-        if live.intersection(node.input):
-            live.update(node.output)
-            found += [n for n in node.output if n in values and values[n].type.tensor_type.elem_type in numeric]
-    return found
-
-
-def _session(proto: ModelProto, tensors: Sequence[str], kernels: str) -> Callable[[Tensors], Tensors]:
-    session = InferenceSession(with_outputs(proto, tensors), kernels=kernels)
-    return lambda batch: dict(zip(tensors, session.run(list(tensors), batch), strict=True))
-
-
-def _keras(keras_model: Any, proto: ModelProto, tensors: Sequence[str]) -> Backend:
-    """The Keras model; float64 where the file holds a tensor in float64."""
-    from sparse_qonnx.export.freeze import Reference
-    from sparse_qonnx.export.loading import load_model
-
-    if isinstance(keras_model, str | os.PathLike):
-        keras_model = load_model(keras_model)
-    wide = any(v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in all_values(proto).values())
-    reference = Reference(keras_model, float64=wide)
-    inputs = [value.name for value in proto.graph.input]
-
-    def run(batch: Tensors) -> Tensors:
-        return reference.run(reference.check([batch[name] for name in inputs]))
-
-    shapes = {v.name: [n for n in tensor_shape(v)[1:] if isinstance(n, int)] for v in proto.graph.input}
-    known = run({name: np.zeros((1, *shape), np.float32) for name, shape in shapes.items()})
-    return Backend("Keras (float64)" if wide else "Keras", [name for name in tensors if name in known], run, {})
-
-
-def _backends(
-    keras_model: Any | None, proto: ModelProto, project: Any | None, tensors: list[str], notes: list[str]
-) -> Iterator[Backend]:
-    """What there is to compare; what is missing is written into the notes."""
-    if keras_model is not None:
-        yield _keras(keras_model, proto, tensors)
-    yield Backend("NumPy", tensors, lambda batch: run_reference(proto, batch, tensors), {})
-    if find_library() is None:
-        notes.append(f"Native kernels not compared: {why_no_library()}")
-    else:
-        yield Backend("native kernels", tensors, _session(proto, tensors, "native"), {})
-    yield Backend("qonnx", tensors, lambda batch: run_qonnx(proto, batch, tensors), {})
-    if project is not None:
-        known = [name for name in tensors if name in project.tensors]
-        yield Backend("C-simulation", known, lambda batch: project.predict_tensors(batch, known), project.tolerances)
-
-
-def _tolerances(proof: Proof, tensors: list[str], backends: list[Backend]) -> dict[tuple[str, str], tuple[float, str]]:
-    """What is compared, tensor and backend, in the order of the table, each with its tolerance and the reason."""
-    return {(n, b.name): _tolerance(proof, n, b) for n in tensors for b in backends if n in b.tensors}
-
-
-def _tolerance(proof: Proof, name: str, backend: Backend) -> tuple[float, str]:
-    if backend.tolerances.get(name):
-        return backend.tolerances[name], f"{name}: the firmware computes it with a table, whose error is stated"
-    grid = proof.grids.get(name)
-    if name.endswith("coords"):
-        return 0.0, ""
-    if grid is None:
-        return FLOAT_TOLERANCE, f"{name}: floating point, each runtime has its own exponential and order of sums"
-    if grid.rounded:
-        largest = max(abs(grid.lowest), grid.highest) * 2.0**-grid.frac / grid.divisor
-        return largest * QUOTIENT_TOLERANCE, f"{name}: a sum of quotients, each rounded once in floating point"
-    return 0.0, ""

@@ -400,4 +400,4 @@ def test_nothing_to_verify(tmp_path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
     onnx.save(model, tmp_path / "constant.onnx")
     with pytest.raises(ModelFileError, match="nothing to compare"):
-        verify(None, tmp_path / "constant.onnx", None, np.zeros((2, 3), np.float32))
+        verify(tmp_path / "constant.onnx", np.zeros((2, 3), np.float32))

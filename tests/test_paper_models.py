@@ -45,7 +45,7 @@ def test_paper_model(paper: Any, tmp_path: Path, dataset: str, bits: str, size: 
     sq.export(model, tmp_path / "fixed.onnx", input_precision=PRECISION)
     project = sq.to_hls(tmp_path / "fixed.onnx", tmp_path / "firmware")
     project.compile()
-    report = sq.verify(model, tmp_path / "fixed.onnx", project, x)
+    report = sq.verify(tmp_path / "fixed.onnx", x, model, project)
     assert report.ok, str(report)
     logits = {row.other.split(" ")[0] for row in report.table if row.tensor == "dense2" and row.tolerance == 0}
     assert {"Keras", "NumPy", "qonnx", "C-simulation"} <= logits

@@ -26,6 +26,7 @@ import sparse_qonnx as sq
 from sparse_qonnx import cli, html
 from sparse_qonnx.comparison import Comparison, ComparisonTable, Report
 from sparse_qonnx.files import read_model, write_model
+from sparse_qonnx.offgrid import OffGrid
 
 NAME = "<script>alert(1)</script>'\"&"
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -135,7 +136,7 @@ def test_errors(
 
 
 def test_notebooks(small_model: Path, small_events: np.ndarray, tmp_path: Path) -> None:
-    report = sq.verify(None, small_model, None, small_events[:3])
+    report = sq.verify(small_model, small_events[:3])
     project = sq.to_hls(small_model, tmp_path / "firmware")
     for shown, words in (
         (report, ("softmax", "No mismatch")),
@@ -149,7 +150,7 @@ def test_notebooks(small_model: Path, small_events: np.ndarray, tmp_path: Path) 
 
 def test_what_disagrees_is_marked() -> None:
     rows = [Comparison(NAME, "onnxruntime", "NumPy", values=3, mismatches=2, largest=np.inf)]
-    text = Report(ComparisonTable(rows), 1, 1, 0)._repr_html_()
+    text = Report(ComparisonTable(rows), 1, OffGrid(1))._repr_html_()
     assert text is not None
     assert '<tr class="bad">' in text
     assert "<script" not in text

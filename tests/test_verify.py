@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,27 +13,39 @@ from onnx import numpy_helper
 
 from sparse_qonnx.comparison import Comparison, ComparisonTable
 from sparse_qonnx.errors import InputDataError
+from sparse_qonnx.files import read_model
+from sparse_qonnx.graph import tensor_shape
+from sparse_qonnx.implementations import interface_of
+from sparse_qonnx.runtime import run_tensors
 from sparse_qonnx.verify import verify
+
+TENSORS = ("conv", "dense", "softmax")
 
 
 class FakeProject:
     """A C-simulation that gives what stock onnxruntime gives, changed by `change`."""
 
     tolerances: dict[str, float] = {}  # noqa: RUF012
+    left_out: tuple[str, ...] = ()
 
-    def __init__(self, path: Path, change: Any) -> None:
-        from sparse_qonnx.runtime import run_tensors
+    def __init__(self, path: Path, change: Any = lambda _, value: value, tensors: tuple[str, ...] = TENSORS) -> None:
+        self._model, self._change = read_model(path), change
+        shapes = {name: SimpleNamespace(shape=shape) for name, shape in interface_of(self._model).tensors.items()}
+        self.inputs = [value.name for value in self._model.graph.input]
+        self.outputs = [value.name for value in self._model.graph.output]
+        inputs = {value.name: SimpleNamespace(shape=tensor_shape(value)[1:]) for value in self._model.graph.input}
+        self.tensors = inputs | {name: shapes[name] for name in tensors}
 
-        self._run, self._path, self._change = run_tensors, path, change
-        self.tensors = ["conv", "dense"]
+    def is_made_from(self, model: onnx.ModelProto) -> bool:
+        return model.SerializeToString(deterministic=True) == self._model.SerializeToString(deterministic=True)
 
     def predict_tensors(self, batch: dict[str, np.ndarray], names: list[str]) -> dict[str, np.ndarray]:
-        found = self._run(self._path, batch, names)
+        found = run_tensors(self._model, batch, names)
         return {name: self._change(name, value.copy()) for name, value in found.items()}
 
 
 def test_all_implementations_agree(small_model: Path, small_events: np.ndarray) -> None:
-    report = verify(None, small_model, None, small_events)
+    report = verify(small_model, small_events)
     assert report.ok, str(report)
     assert report.input_values_changed == 0
     assert {row.tensor for row in report.table} >= {
@@ -51,7 +64,7 @@ def test_all_implementations_agree(small_model: Path, small_events: np.ndarray) 
 def test_inputs_are_put_on_the_grid_and_counted(small_model: Path, small_events: np.ndarray) -> None:
     off_grid = small_events.copy()
     off_grid[3, 2, 2, 0], off_grid[4, 1, 1, 0] = 0.3, 17.0
-    report = verify(None, small_model, None, off_grid)
+    report = verify(small_model, off_grid)
     assert report.ok
     assert report.input_values_changed == 2
 
@@ -62,7 +75,7 @@ def test_one_wrong_value_is_found(small_model: Path, small_events: np.ndarray) -
             value[5, 1] += 0.125
         return value
 
-    report = verify(None, small_model, FakeProject(small_model, change), small_events)
+    report = verify(small_model, small_events, project=FakeProject(small_model, change))
     assert not report.ok
     (wrong,) = [row for row in report.table if not row.ok]
     assert (wrong.tensor, wrong.other, wrong.mismatches, wrong.largest) == ("dense", "C-simulation", 1, 0.125)
@@ -74,9 +87,10 @@ def test_a_changed_file_does_not_agree_with_its_model(small_model: Path, small_e
     other = onnx.load(small_model)
     (kernel,) = [t for t in other.graph.initializer if t.name == "conv.kernel"]
     kernel.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(kernel), kernel.name))
-    report = verify(None, other, FakeProject(small_model, lambda _, value: value), small_events)
+    report = verify(other, small_events, project=FakeProject(small_model))
     assert not report.ok
-    assert {row.tensor for row in report.table if not row.ok} == {"conv", "dense"}
+    assert {row.tensor for row in report.table if not row.ok} == set(TENSORS)
+    assert any("made from another file" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -121,4 +135,4 @@ def test_table_has_a_row_for_each_tensor() -> None:
 )
 def test_events_that_do_not_fit(small_model: Path, x: Any, problem: str) -> None:
     with pytest.raises(InputDataError, match=problem):
-        verify(None, small_model, None, x)
+        verify(small_model, x)

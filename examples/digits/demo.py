@@ -103,7 +103,7 @@ def main() -> int:
     x, y = x_test[: arguments.events], y_test[: arguments.events]
     np.save(folder / "x.npy", x)
     with step(f"Compare every tensor of {len(x)} events, value for value"):
-        report = sq.verify(keras_model, onnx_file, project, x)
+        report = sq.verify(onnx_file, x, keras_model, project)
         console.print(report.table)
 
     results = Table("", "accuracy", "time", "file", "size", title=f"{len(x)} unseen events")

@@ -89,7 +89,7 @@ def compare(model: ModelProto, project: Any, events: Events) -> int:
     from sparse_qonnx.verify import verify
 
     with progress("comparing") as advance:
-        report = verify(None, model, project, events, progress=advance)
+        report = verify(model, events, project=project, progress=advance)
     return show_report(report)
 
 

@@ -68,6 +68,16 @@ class Reference:
         self._traced = trace(model)
         self._frozen = FrozenLayers(float64)
 
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one event of each input, by name."""
+        return {value.name: value.shape for value in self._traced.inputs}
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the outputs in the exported file, in the order of the model's."""
+        return list(self._traced.graph.outputs)
+
     def check(self, x: Array | Sequence[Array]) -> list[Array]:
         """The events as one array per input.
 
@@ -77,7 +87,7 @@ class Reference:
         return _check_inputs(self._traced, x)
 
     def run(self, arrays: Sequence[Array]) -> dict[str, Array]:
-        """Every tensor of one batch, by name."""
+        """Every tensor of one batch, by name; the model's outputs among them."""
         return _run(self._model, self._traced, self._frozen, arrays)
 
 
@@ -109,8 +119,8 @@ def _run(model: Any, traced: Trace, frozen: FrozenLayers, arrays: Sequence[Array
         results.update(_exported(pairs, slots))  # a layer that does nothing repeats its input
         return outputs
 
-    walk(model, [frozen.tensor(a) for a in arrays], visit)
-    return results
+    outputs = walk(model, [frozen.tensor(a) for a in arrays], visit)
+    return results | dict(zip(traced.graph.outputs, map(to_numpy, outputs), strict=True))
 
 
 def _exported(pairs: list[tuple[Value, Array]], slots: dict[Coordinates, Array]) -> Iterator[tuple[str, Array]]:

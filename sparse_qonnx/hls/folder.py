@@ -78,12 +78,17 @@ def _manifest(model: ModelProto, config: HlsConfig, names: Iterable[str]) -> byt
     content = {
         "generator": GENERATOR,
         "version": release,
-        "model_sha256": hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
+        "model_sha256": model_hash(model),
         "tool": TOOLS[config.backend].name,
         "config": config.as_dict(),
         "files": sorted(names),
     }
     return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
+
+
+def model_hash(model: ModelProto) -> str:
+    """What tells a model from others."""
+    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _written_files(folder: Path) -> frozenset[str] | None:

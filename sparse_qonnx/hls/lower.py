@@ -192,6 +192,7 @@ def _skip_heads(steps: list[Step], outputs: list[str], config: HlsConfig, graph:
             if step.op_type in HEADS:
                 if (config.layer(step.node).implementation or config.head) != "skip":
                     break
+                graph.left_out.setdefault(n, outputs[n])
                 outputs[n] = step.inputs[0]
                 graph.skipped.append(step.node)
                 note = f"{step.op_type} {step.node!r} is not in the firmware: the output is {step.inputs[0]!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,12 +17,12 @@ from onnx import ModelProto
 
 from sparse_qonnx import html
 from sparse_qonnx.errors import InputDataError
-from sparse_qonnx.files import read_model
+from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.hls.balance import Choices, balance
 from sparse_qonnx.hls.census import Census, take_census
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.csim import Library, compile_library
-from sparse_qonnx.hls.folder import MANIFEST, check_target_folder, project_files, working_in, write_project
+from sparse_qonnx.hls.folder import MANIFEST, check_target_folder, model_hash, project_files, working_in, write_project
 from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.report import SynthesisReport, read_reports
 from sparse_qonnx.hls.tools import TOOLS, Tool, run_tool
@@ -40,7 +41,7 @@ class OffGridWarning(UserWarning):
 
 
 def to_hls(
-    model: str | os.PathLike[str] | ModelProto,
+    model: ModelSource,
     out_dir: str | os.PathLike[str],
     backend: str | None = None,
     part: str | None = None,
@@ -103,6 +104,27 @@ class HlsProject:
     def tensors(self) -> dict[str, Tensor]:
         """Tensors that C-simulation can give, by their name in the ONNX file."""
         return dict(self.graph.views)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Its inputs, by their names in the ONNX file."""
+        return [t.name for t in self.graph.inputs]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The outputs of the ONNX file that it computes."""
+        return [t.name for n, t in enumerate(self.graph.outputs) if n not in self.graph.left_out]
+
+    @property
+    def left_out(self) -> list[str]:
+        """The outputs of the ONNX file in whose place it gives what their head reads."""
+        return list(self.graph.left_out.values())
+
+    def is_made_from(self, model: ModelProto) -> bool:
+        """Whether it was made from exactly this model."""
+        if self.config.input_precision:
+            model = state_input_precision(model, self.config.input_precision)
+        return bool(json.loads(self._manifest)["model_sha256"] == model_hash(model))
 
     @property
     def tool(self) -> Tool:

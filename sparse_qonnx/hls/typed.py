@@ -116,6 +116,7 @@ class TypedGraph:
         fused: tensors of the file that no array holds any more, with the layer that took them in.
         notes: what the reader of the report should know.
         skipped: heads that the firmware leaves out.
+        left_out: outputs of the file that end in such a head, by their place among the outputs.
         namespace: of types, constants and configurations; none where it is empty.
     """
 
@@ -127,6 +128,7 @@ class TypedGraph:
     fused: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    left_out: dict[int, str] = field(default_factory=dict)
     namespace: str = ""
 
     @property

@@ -10,7 +10,7 @@ import yaml
 from onnx import ModelProto
 
 from sparse_qonnx.errors import ConfigurationError
-from sparse_qonnx.files import read_model, write_bytes
+from sparse_qonnx.files import ModelSource, read_model, write_bytes
 from sparse_qonnx.hls.balance import Choice, balance
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.emit import layer_title
@@ -59,9 +59,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def write_config(
-    model: str | os.PathLike[str] | ModelProto, path: str | os.PathLike[str], config: HlsConfig | None = None
-) -> None:
+def write_config(model: ModelSource, path: str | os.PathLike[str], config: HlsConfig | None = None) -> None:
     """Write every option with its value, what is allowed, and every layer of the model with what it can do.
 
     Args:

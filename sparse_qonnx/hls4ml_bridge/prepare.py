@@ -7,7 +7,6 @@ ONNX and `Quant`, and becomes hls4ml's own layers.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from sparse_qonnx.errors import UnsupportedNodeError
-from sparse_qonnx.files import read_model
+from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.graph import all_values, tensor_shape, with_metadata
 from sparse_qonnx.grid import Grid
 from sparse_qonnx.hls.balance import balance
@@ -36,7 +35,7 @@ TYPES_KEY = "sparse_qonnx.hls4ml.result."
 
 
 def prepare(
-    model: str | os.PathLike[str] | ModelProto,
+    model: ModelSource,
     input_precision: str | Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> ModelProto:

@@ -15,6 +15,8 @@ PRODUCER = "sparse-qonnx"
 FORMAT_VERSION = "1"
 SOURCE_KEY = "sparse_qonnx.source."
 """Prefix of the metadata properties that say what the model was made from."""
+WEIGHTS_KEY = f"{SOURCE_KEY}weights_sha256"
+"""The hash of a Keras model's weights, see `sparse_qonnx.export.source`."""
 
 
 def annotate(model: ModelProto) -> ModelProto:

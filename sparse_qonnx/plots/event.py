@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from sparse_qonnx.errors import InputDataError
-from sparse_qonnx.files import read_model
+from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.layers import Layer, LayeredGraph, SlotMap, describe_shape
 from sparse_qonnx.ops import DOMAIN
 from sparse_qonnx.plots.figure import ACCENT, QUIET, label, new_figure, quiet_frame, shorten
@@ -46,7 +45,7 @@ class Stage:
 
 
 def plot_event(
-    model: str | os.PathLike[str] | ModelProto,
+    model: ModelSource,
     event: Array | Mapping[str, Array],
     *,
     title: str = "",

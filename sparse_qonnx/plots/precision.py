@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto
 
-from sparse_qonnx.files import read_model
+from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.grid import Grid
 from sparse_qonnx.layers import Layer, LayeredGraph, Quantizer
 from sparse_qonnx.plots.figure import QUIET, ROW_NAME, SERIES, label, new_figure, quiet_frame, shorten
@@ -43,7 +41,7 @@ class Widths:
     right: Array
 
 
-def plot_precision(model: str | os.PathLike[str] | ModelProto) -> Figure:
+def plot_precision(model: ModelSource) -> Figure:
     """Draw how many bits each layer's weights, quantizers and results have.
 
     A bar reaches from the last bit right of the binary point to the sign; where channels differ, what all have is

@@ -16,7 +16,7 @@ from sparse_qonnx.datasets import Events, InMemoryEvents
 from sparse_qonnx.datasets.events import files_of
 from sparse_qonnx.datasets.random import random_inputs
 from sparse_qonnx.errors import SparseQonnxError
-from sparse_qonnx.files import read_model, write_bytes
+from sparse_qonnx.files import ModelSource, read_model, write_bytes
 from sparse_qonnx.hls import to_hls
 from sparse_qonnx.layers import LayeredGraph, describe_shape
 from sparse_qonnx.plots import plot_census, plot_event, plot_precision
@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 
 
 def write_report(
-    model: str | os.PathLike[str],
+    model: ModelSource,
     output: str | os.PathLike[str],
     events: Events | None = None,
     *,
@@ -71,6 +71,7 @@ def write_report(
     output_file(output, [model, *(file.path for file in files_of(events or InMemoryEvents({})))])
     html.markup("")  # before the work, not after it
     proto = read_model(model)
+    path = Path(model) if isinstance(model, str | os.PathLike) else None
     graph = LayeredGraph(proto)
     given = random_inputs(proto, most_events) if events is None else events.read(0, min(most_events, len(events)))
     shown = InMemoryEvents(given)
@@ -84,12 +85,12 @@ def write_report(
             say("counting what the firmware instantiates")
             found, problem = _firmware(proto, scratch / "firmware", config)
         say("comparing all implementations")
-        report = verify(None, proto, None, shown)
+        report = verify(proto, shown)
         text = html.render(
             "report.html.j2",
             version=sparse_qonnx.__version__,
-            title=Path(model).name,
-            facts=_facts(Path(model), graph),
+            title=path.name if path else proto.graph.name,
+            facts=_facts(path.stat().st_size if path else proto.ByteSize(), graph),
             graph=draw_graph(graph, _targets(graph)),
             layers=_layers(graph, found),
             precision=precision,
@@ -132,7 +133,7 @@ def _layers(graph: LayeredGraph, firmware: Firmware | None) -> list[dict[str, An
     ]
 
 
-def _facts(path: Path, graph: LayeredGraph) -> list[tuple[str, str]]:
+def _facts(size: int, graph: LayeredGraph) -> list[tuple[str, str]]:
     model = graph.model
     kept = [graph.shape(tensor)[1] for tensor in graph.maps]
     numbers = sum(weights.values.size for layer in graph.layers.values() for weights in layer.weights)
@@ -145,7 +146,7 @@ def _facts(path: Path, graph: LayeredGraph) -> list[tuple[str, str]]:
         ("Output", ", ".join(f"{v.name} {describe_shape(graph.shape(v.name)[1:])}" for v in model.graph.output)),
         ("Kept pixels", f"at most {max(n for n in kept if isinstance(n, int))}" if kept else "not sparse"),
         ("Weights", f"{numbers:,}"),
-        ("File", f"{path.stat().st_size:,} bytes, {len(model.graph.node)} nodes, {len(model.functions)} functions"),
+        ("File", f"{size:,} bytes, {len(model.graph.node)} nodes, {len(model.functions)} functions"),
     ]
 
 

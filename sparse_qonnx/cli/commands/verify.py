@@ -16,7 +16,7 @@ from sparse_qonnx.cli.terminal import (
     show_report,
     working,
 )
-from sparse_qonnx.errors import ConfigurationError
+from sparse_qonnx.errors import ConfigurationError, ModelFileError
 from sparse_qonnx.system.atomic import scratch_folder
 
 HELP = "compare all implementations of an ONNX file, value for value"
@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input(parser, required=False)
     parser.add_argument("--events", type=positive, default=256, metavar="N", help="random events without --input (256)")
     parser.add_argument("--keras", metavar="MODEL.keras", help="compare the Keras model that was exported, too")
+    other = "compare another ONNX file that is to compute the same, too (repeatable)"
+    parser.add_argument("--other", action="append", default=[], metavar="OTHER.onnx", help=other)
     parser.add_argument("--csim", action="store_true", help="compile and compare the C-simulation, too")
     report = "write the report as JSON, too; an interrupted comparison is gone on with"
     parser.add_argument("-o", "--output", metavar="REPORT.json", help=report)
@@ -44,10 +46,10 @@ def run(args: argparse.Namespace) -> int:
     from sparse_qonnx.system.outputs import output_file
 
     if args.output:
-        output_file(args.output, [args.model, *([args.keras] if args.keras else [])])
-    if args.dask and (args.keras or args.csim):
+        output_file(args.output, [args.model, *([args.keras] if args.keras else []), *args.other])
+    if args.dask and (args.keras or args.csim or args.other):
         allowed = "the implementations that need the ONNX file alone"
-        raise ConfigurationError("--dask", "compares no Keras model and no C-simulation", allowed=allowed)
+        raise ConfigurationError("--dask", "compares no Keras model, C-simulation or other file", allowed=allowed)
     model = read_model(args.model)
     events = open_events(model, args.input) if args.input else InMemoryEvents(random_inputs(model, args.events))
     with scratch_folder() as folder:
@@ -69,8 +71,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """What the report depends on beside the model and the events."""
-    keras = Path(args.keras).stat() if args.keras else None
-    return {"keras": keras and [args.keras, keras.st_size, keras.st_mtime_ns], "csim": args.csim}
+    given = {"keras": [args.keras] if args.keras else [], "other": args.other}
+    found = {kind: [_described(path) for path in paths] for kind, paths in given.items()}
+    return {**found, "csim": args.csim}
+
+
+def _described(path: str) -> list[Any]:
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        raise ModelFileError(
+            f"model file {path!r}", f"cannot be read: {error.strerror}", fix="check the path"
+        ) from error
+    return [path, status.st_size, status.st_mtime_ns]
 
 
 def _verifier(args: argparse.Namespace, model: Any, folder: Path) -> Any:
@@ -90,4 +103,4 @@ def _verifier(args: argparse.Namespace, model: Any, folder: Path) -> Any:
         with working("compiling the C-simulation"):
             project = to_hls(args.model, folder / "firmware")
             project.compile()
-    return Verifier(model, keras_model, project)
+    return Verifier(model, keras_model, project, args.other)
