@@ -43,6 +43,11 @@ def describe_source(source: ModelSource) -> str:
     return "model bytes" if isinstance(source, bytes | bytearray | memoryview) else "model"
 
 
+def path_of(source: ModelSource) -> Path | None:
+    """The file that it is; None for a model in memory."""
+    return Path(source) if isinstance(source, str | os.PathLike) else None
+
+
 def read_model(source: ModelSource) -> ModelProto:
     """A model from a path, from bytes, or in memory, checked and with every type stated that can be inferred.
 

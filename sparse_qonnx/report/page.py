@@ -16,7 +16,7 @@ from sparse_qonnx.datasets import Events, InMemoryEvents
 from sparse_qonnx.datasets.events import files_of
 from sparse_qonnx.datasets.random import random_inputs
 from sparse_qonnx.errors import SparseQonnxError
-from sparse_qonnx.files import ModelSource, read_model, write_bytes
+from sparse_qonnx.files import ModelSource, path_of, read_model, write_bytes
 from sparse_qonnx.hls import to_hls
 from sparse_qonnx.layers import LayeredGraph, describe_shape
 from sparse_qonnx.plots import plot_census, plot_event, plot_precision
@@ -68,10 +68,10 @@ def write_report(
         ToolError: jinja2 or matplotlib is not installed.
         OutputPathError: the report cannot be written.
     """
-    output_file(output, [model, *(file.path for file in files_of(events or InMemoryEvents({})))])
+    path = path_of(model)
+    output_file(output, [*filter(None, [path]), *(file.path for file in files_of(events or InMemoryEvents({})))])
     html.markup("")  # before the work, not after it
     proto = read_model(model)
-    path = Path(model) if isinstance(model, str | os.PathLike) else None
     graph = LayeredGraph(proto)
     given = random_inputs(proto, most_events) if events is None else events.read(0, min(most_events, len(events)))
     shown = InMemoryEvents(given)
