@@ -56,10 +56,12 @@ class GraphBuilder:
 
     Args:
         name: name of the graph.
+        reserved: names that no value gets while they are in here.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, reserved: Iterable[str] = ()) -> None:
         self.name = name
+        self.reserved = set(reserved)
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, TensorProto] = {}
         self.inputs: list[str] = []
@@ -71,7 +73,7 @@ class GraphBuilder:
 
     def unique(self, name: str) -> str:
         """`name`, or `name_1`, `name_2`, … where it is taken by another value."""
-        taken, candidate, n = self.values, name, 0
+        taken, candidate, n = self.values.keys() | self.reserved, name, 0
         while candidate in taken:
             n += 1
             candidate = f"{name}_{n}"

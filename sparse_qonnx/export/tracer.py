@@ -42,7 +42,9 @@ def trace(model: Any) -> Trace:
 class _Tracer:
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.graph = GraphBuilder(model.name)
+        self.wanted = output_names(require_graph(model))
+        inputs = {tensor.name for tensor in model.inputs}
+        self.graph = GraphBuilder(model.name, _reserved(require_graph(model), self.wanted) - inputs)
         self.names: set[str] = set()
         self.visits: list[tuple[Value, ...]] = []
 
@@ -50,8 +52,10 @@ class _Tracer:
         source = require_graph(self.model)
         self._require_reduction()
         inputs = [self._input(tensor) for tensor in source.inputs]
-        for value in walk(self.model, inputs, self._visit):
-            self._output(value)
+        values = walk(self.model, inputs, self._visit)
+        self.graph.reserved.clear()
+        for value, wanted in zip(values, self.wanted, strict=True):
+            self._output(value, wanted)
         return Trace(self.graph, tuple(self.visits), tuple(inputs))
 
     def _require_reduction(self) -> None:
@@ -105,7 +109,8 @@ class _Tracer:
         self.visits.append(values)
         return list(values)
 
-    def _output(self, value: Value) -> None:
+    def _output(self, value: Value, wanted: str) -> None:
+        """Give a value out, under the name that a dictionary has for it, or its own."""
         graph = self.graph
         if isinstance(value, MaskValue):
             raise UnsupportedLayerError(
@@ -114,13 +119,32 @@ class _Tracer:
                 allowed="feature maps and dense tensors as outputs",
                 fix="leave the mask out; the coordinates are in the file",
             )
+        if wanted in graph.inputs:
+            wanted = f"{wanted}.output"
         name = value.name
         if isinstance(value, SparseValue):
-            spatial = [value.coords.height, value.coords.width]
-            (name,) = graph.sparse("SparseToDense", [name, value.coords.name], [f"{name}.dense"], spatial_shape=spatial)
-        elif name in graph.inputs or name in graph.outputs:
-            (name,) = graph.node("Identity", [name], [f"{name}.output"])
+            spatial, target = [value.coords.height, value.coords.width], wanted or f"{name}.dense"
+            (name,) = graph.sparse("SparseToDense", [name, value.coords.name], [target], spatial_shape=spatial)
+        elif name in graph.inputs or name in graph.outputs or wanted not in ("", name):
+            (name,) = graph.node("Identity", [name], [wanted or f"{name}.output"])
         graph.output(name)
+
+
+def output_names(graph: Any) -> list[str]:
+    """What outputs given as a dictionary are called: their keys, joined by dots where they are nested; else empty.
+
+    In the order of `graph.outputs`, which is that of the sorted keys.
+    """
+    from keras import tree
+
+    paths = [path for path, _ in tree.flatten_with_path(graph._outputs_struct)]
+    return [".".join(map(str, path)) if any(isinstance(key, str) for key in path) else "" for path in paths]
+
+
+def _reserved(graph: Any, wanted: list[str]) -> set[str]:
+    """Names of outputs that the layers which make them do not bear anyway."""
+    makers = [str(tensor._keras_history.operation.name) for tensor in graph.outputs]
+    return {name for name, maker in zip(wanted, makers, strict=True) if name and name != maker}
 
 
 def _is_float(call: LayerCall) -> bool:
