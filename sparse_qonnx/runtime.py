@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -11,12 +12,12 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, helper
 
 from sparse_qonnx import fusion
 from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx._workarounds import qonnx_ir_version
-from sparse_qonnx.checks.structure import require_known_nodes
+from sparse_qonnx.checks.structure import all_nodes, require_known_nodes
 from sparse_qonnx.errors import ConfigurationError, InputDataError, ModelFileError, SparseQonnxError, ToolError
 from sparse_qonnx.files import ModelSource, describe_source, read_model
 from sparse_qonnx.graph import all_values, tensor_shape
@@ -49,24 +50,33 @@ def get_library_path() -> str:
     return str(path)
 
 
+_registered: weakref.WeakSet[onnxruntime.SessionOptions] = weakref.WeakSet()
+"""Options in which the kernels are registered: a session of options that have them twice is rejected by onnxruntime."""
+
+
 def register(session_options: onnxruntime.SessionOptions) -> None:
-    """Register the native kernels in the options of a session that the caller builds.
+    """Register the native kernels in the options of sessions that the caller builds; a second time changes nothing.
 
     Raises:
         ToolError: if the library was not built when the package was installed.
     """
-    session_options.register_custom_ops_library(get_library_path())
+    if session_options not in _registered:
+        session_options.register_custom_ops_library(get_library_path())
+        _registered.add(session_options)
 
 
 class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # onnxruntime ships no types
-    """An `onnxruntime.InferenceSession` for a sparse model.
+    """An `onnxruntime.InferenceSession` for a sparse model, with the same arguments; it can be sent to other processes.
 
     Args:
-        model: a path, bytes or a ModelProto.
-        sess_options: options of the session; a copy is not made.
+        path_or_bytes: a path, the bytes of a file, or a model in memory: of onnx, onnx-ir or qonnx.
+        sess_options: options of the session; native kernels are registered in them, once. Without any the session can
+            be pickled.
         providers: execution providers, by default the CPU.
+        provider_options: options of the providers, in their order.
         kernels: `native` (the default) or `function`, see `Kernels`.
         fuse: with native kernels, let them do several nodes at once (`sparse_qonnx.fusion`); no value changes.
+        options: whatever else onnxruntime's session takes by name.
 
     Raises:
         ModelFileError: if the model cannot be read or onnxruntime rejects it.
@@ -75,9 +85,11 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
 
     def __init__(
         self,
-        model: ModelSource,
+        path_or_bytes: ModelSource,
         sess_options: onnxruntime.SessionOptions | None = None,
         providers: Sequence[Any] | None = None,
+        provider_options: Sequence[Any] | None = None,
+        *,
         kernels: str = "native",
         fuse: bool = True,
         **options: Any,
@@ -85,22 +97,51 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
         if kernels not in {k.value for k in Kernels}:
             allowed = " or ".join(repr(k.value) for k in Kernels)
             raise ConfigurationError("InferenceSession", f"kernels={kernels!r}", allowed=allowed)
-        proto = read_model(model)
+        native = Kernels(kernels) is Kernels.NATIVE
+        proto = read_model(path_or_bytes)
+        if not native and sess_options is not None and sess_options in _registered:
+            proto = _with_own_functions(proto)
+        if native and find_library() is None:
+            native = False
+            message = f"native kernels are missing ({why_no_library()}); the function bodies are many times slower"
+            warnings.warn(message, SlowKernelsWarning, stacklevel=2)
+        proto = fusion.fuse(proto) if native and fuse else proto
+        more = {"providers": providers or ["CPUExecutionProvider"], "provider_options": provider_options, **options}
+        self._open(describe_source(path_or_bytes), proto.SerializeToString(), sess_options, native, more)
+
+    def _open(
+        self,
+        where: str,
+        content: bytes,
+        sess_options: onnxruntime.SessionOptions | None,
+        native: bool,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Open what was read and fused already."""
+        self._reopen = None if sess_options is not None else (where, content, None, native, options)
         sess_options = sess_options or onnxruntime.SessionOptions()
-        if Kernels(kernels) is Kernels.NATIVE:
-            if find_library() is None:
-                message = f"native kernels are missing ({why_no_library()}); the function bodies are many times slower"
-                warnings.warn(message, SlowKernelsWarning, stacklevel=2)
-            else:
-                register(sess_options)
-                proto = fusion.fuse(proto) if fuse else proto
+        if native:
+            register(sess_options)
         try:
-            super().__init__(
-                proto.SerializeToString(), sess_options, providers=providers or ["CPUExecutionProvider"], **options
-            )
+            super().__init__(content, sess_options, **options)
         except _ORT_ERRORS as error:
-            raise ModelFileError(describe_source(model), f"onnxruntime rejects it: {error}") from error
+            if "Domain already set" in str(error):
+                problem = "hold the native kernels already, or another library with operators of their domain"
+                fix = "register them with sparse_qonnx.register, or give new SessionOptions"
+                raise ConfigurationError("sess_options", problem, fix=fix) from error
+            raise ModelFileError(where, f"onnxruntime rejects it: {error}") from error
         self._expected = {i.name: (i.type, i.shape) for i in self.get_inputs()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process opens the same session from.
+
+        Raises:
+            ConfigurationError: it was made with SessionOptions, which onnxruntime cannot send.
+        """
+        if self._reopen is None:
+            fix = "make the session in the other process, or without sess_options"
+            raise ConfigurationError("InferenceSession", "was made with SessionOptions: it cannot be pickled", fix=fix)
+        return _reopened, (type(self), *self._reopen)
 
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, Any], run_options: Any = None
@@ -117,6 +158,27 @@ class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # o
         except _ORT_ERRORS as error:
             raise ModelFileError("model", f"onnxruntime cannot execute it: {error}") from error
         return result
+
+
+def _with_own_functions(model: ModelProto) -> ModelProto:
+    """The model with its functions in domains of their own, where no kernel is registered that would go before them."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    known = {(function.domain, function.name) for function in result.functions}
+    domains = {domain: f"{domain}.function" for domain, _ in known}
+    for node, _ in all_nodes([result.graph.node, *(function.node for function in result.functions)]):
+        if (node.domain, node.op_type) in known:
+            node.domain = domains[node.domain]
+    for function in result.functions:
+        function.domain = domains[function.domain]
+    result.opset_import.extend(helper.make_opsetid(domain, 1) for domain in domains.values())
+    return result
+
+
+def _reopened(kind: type[InferenceSession], *how: Any) -> InferenceSession:
+    session = kind.__new__(kind)
+    session._open(*how)
+    return session
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -40,8 +40,8 @@ def check_structure(model: ModelProto, functions: Sequence[FunctionProto], where
     check_opsets(model, where)
     _check_ends(model, where)
     loops = 0
-    everywhere = _all_nodes([model.graph.node, *(function.node for function in functions)])
-    for node, _ in _all_nodes([model.graph.node]):
+    everywhere = all_nodes([model.graph.node, *(function.node for function in functions)])
+    for node, _ in all_nodes([model.graph.node]):
         if any(attribute.ref_attr_name for attribute in node.attribute):
             raise ModelFileError(f"node {node.name!r} ({node.op_type})", "refers to an attribute of a function")
     for nodes, (node, depth) in enumerate(everywhere, 1):
@@ -69,7 +69,7 @@ def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
         yield from attribute.graphs
 
 
-def _all_nodes(lists: Iterable[Iterable[NodeProto]]) -> Iterator[tuple[NodeProto, int]]:
+def all_nodes(lists: Iterable[Iterable[NodeProto]]) -> Iterator[tuple[NodeProto, int]]:
     """Every node with the depth of its subgraph; a stack, because a file must not choose the depth of a recursion."""
     stack = [(nodes, 0) for nodes in lists]
     while stack:

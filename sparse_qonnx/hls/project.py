@@ -98,6 +98,10 @@ class HlsProject:
         self._manifest = manifest
         self._library: Library | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: it loads the compiled library itself."""
+        return self.__dict__ | {"_library": None}
+
     # ---- what is in it ----------------------------------------------------------------------------------------------
 
     @cached_property
