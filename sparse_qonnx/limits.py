@@ -42,6 +42,8 @@ class Limits:
     loops: int = _limit(0, "Loop, Scan and SequenceMap nodes: how long they run cannot be seen")
     firmware_bytes: int = _limit(2**22, "bytes of the arrays of a firmware in C-simulation, which lie on the stack")
     firmware_constants: int = _limit(2**20, "constants in the tables of a firmware")
+    netlist_lines: int = _limit(2**23, "lines and operands of the recorded netlist of one layer")
+    netlist_seconds: int = _limit(900, "seconds that compiling or running the recorder of a netlist may take")
 
     def check(self, name: str, value: int, where: str, what: str = "") -> None:
         """Raise ModelFileError if a value is above the limit of that name.

@@ -89,28 +89,28 @@ STATEMENTS = {
         "const any<ap_uint<6> > h; auto y = (h.value[0] & h.value[1]) & 7; (void)y;",
         {("logic", 6, 1): 1},
     ),
-    "registers": ("ap_fixed<9, 4> state[3]; SPARSE_QONNX_REGISTERS(state, 3);", {("register", 9, 1): 3}),
+    "registers": ("ap_fixed<9, 4> state[3]; SPARSE_QONNX_REGISTERS(state, 3)", {("register", 9, 1): 3}),
     "loop": (
-        f"{X} for (unsigned i = 0; i < 5; i++) {{ SPARSE_QONNX_PIPELINE(5, 1);"
+        f"{X} for (unsigned i = 0; i < 5; i++) {{ SPARSE_QONNX_LOOP(i, 5, 1)"
         "auto y = x[0] * x[1] + pick<5>(x, varying<5>(i)); (void)y; }",
         {("multiply", 8, 8): 1, ("add", 16, 1): 1, ("select", 8, 1): 5},
     ),
     "loop with three products at interval 2: two multipliers": (
-        f"{X} for (unsigned i = 0; i < 5; i++) {{ SPARSE_QONNX_PIPELINE(5, 2);"
+        f"{X} for (unsigned i = 0; i < 5; i++) {{ SPARSE_QONNX_LOOP(i, 5, 2)"
         "auto y = x[0] * x[1]; auto z = x[0] * x[2]; auto a = x[0] * x[3]; (void)y; (void)z; (void)a; }",
         {("multiply", 8, 8): 2, ("select", 16, 1): 3},
     ),
     "accumulator of a loop": (
-        f"{X} ap_int<11> sum = 0; for (unsigned i = 0; i < 8; i++) {{ SPARSE_QONNX_PIPELINE(8, 1); sum += x[0]; }}",
+        f"{X} ap_int<11> sum = 0; for (unsigned i = 0; i < 8; i++) {{ SPARSE_QONNX_LOOP(i, 8, 1) sum += x[0]; }}",
         {("add", 11, 1): 1},
     ),
     "put": (
-        f"{X} ap_int<8> y[4]; for (unsigned i = 0; i < 4; i++) {{ SPARSE_QONNX_PIPELINE(4, 1);"
+        f"{X} ap_int<8> y[4]; for (unsigned i = 0; i < 4; i++) {{ SPARSE_QONNX_LOOP(i, 4, 1)"
         "put<4>(y, varying<4>(i), x[0]); }",
         {("compare", 2, 1): 4},
     ),
     "loop in an unrolled loop: twice the hardware": (
-        f"{X} for (unsigned u = 0; u < 2; u++) for (unsigned i = 0; i < 3; i++) {{ SPARSE_QONNX_PIPELINE(3, 1);"
+        f"{X} for (unsigned u = 0; u < 2; u++) for (unsigned i = 0; i < 3; i++) {{ SPARSE_QONNX_LOOP(i, 3, 1)"
         "auto y = x[0] * x[1]; (void)y; }",
         {("multiply", 8, 8): 2},
     ),

@@ -18,10 +18,15 @@ BACKEND = _paths.hls_backend()
 WARNINGS = ("-pedantic", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-uninitialized")
 COMPILERS = {"g++": "-std=c++11", "clang++": "-std=c++14"}
 HEADERS = sorted(p.relative_to(BACKEND).as_posix() for p in (BACKEND / "kernels").rglob("*.h"))
-# common/select.h brings in counted_select.h.
-CENSUS = sorted(
-    p.relative_to(BACKEND).as_posix() for p in (BACKEND / "sim" / "census").glob("*.h") if p.name != "counted_select.h"
-)
+# common/select.h brings in the versions of it that count and record.
+INSTRUMENTS = {
+    name: sorted(
+        p.relative_to(BACKEND).as_posix()
+        for p in (BACKEND / "sim" / name).glob("*.h")
+        if p.name not in ("counted_select.h", "recorded_select.h")
+    )
+    for name in ("census", "netlist")
+}
 
 
 def compile_strictly(compiler: str, *arguments: str) -> None:
@@ -34,15 +39,18 @@ def compile_strictly(compiler: str, *arguments: str) -> None:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_headers_alone(compiler: str, tmp_path: Path) -> None:
-    """Each in a translation unit of its own, as C-simulation and as census."""
-    for name in [*HEADERS, *CENSUS]:
-        (tmp_path / (name.replace("/", "_") + ".cpp")).write_text(f'#include "{name}"\n')
-    census = ["-DSPARSE_QONNX_CENSUS", "-I", str(BACKEND / "sim" / "census"), "-I", str(BACKEND)]
-    kernels = [str(tmp_path / (name.replace("/", "_") + ".cpp")) for name in HEADERS]
-    compile_strictly(
-        compiler, "-isystem", str(find_ap_headers()), "-I", str(BACKEND), "-I", str(BACKEND / "sim"), *kernels
-    )
-    compile_strictly(compiler, *census, *kernels, *(str(tmp_path / (n.replace("/", "_") + ".cpp")) for n in CENSUS))
+    """Each in a translation unit of its own, as C-simulation and as the instruments see it."""
+
+    def sources(names: list[str]) -> list[str]:
+        for name in names:
+            (tmp_path / (name.replace("/", "_") + ".cpp")).write_text(f'#include "{name}"\n')
+        return [str(tmp_path / (name.replace("/", "_") + ".cpp")) for name in names]
+
+    simulated = ["-isystem", str(find_ap_headers()), "-I", str(BACKEND), "-I", str(BACKEND / "sim")]
+    compile_strictly(compiler, *simulated, *sources(HEADERS))
+    for name, own in INSTRUMENTS.items():
+        folders = ["-I", str(BACKEND / "sim" / name), "-I", str(BACKEND)]
+        compile_strictly(compiler, f"-DSPARSE_QONNX_{name.upper()}", *folders, *sources([*HEADERS, *own]))
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -69,11 +69,11 @@ void conv(const in_T data[CONFIG_T::n_channels * conv_window<CONFIG_T>::n_places
 #pragma HLS ARRAY_PARTITION variable = biases complete
     for (unsigned step = 0; step < lanes::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(lanes::n_steps, 1);
+        SPARSE_QONNX_LOOP(step, lanes::n_steps, 1)
         const ap_uint<bits_for<lanes::n_steps - 1>::value> with = varying<lanes::n_steps>(step);
         for (unsigned lane = 0; lane < lanes::n_lanes; lane++) {
 #pragma HLS UNROLL
-            if (!lanes::is_slot(lane, step)) continue;
+            SPARSE_QONNX_SKIP_IDLE(!lanes::is_slot(lane, step))
             in_T seen[n_channels * n_taps];
 #pragma HLS ARRAY_PARTITION variable = seen complete
             for (unsigned tap = 0; tap < n_taps; tap++) {
@@ -84,7 +84,7 @@ void conv(const in_T data[CONFIG_T::n_channels * conv_window<CONFIG_T>::n_places
 #pragma HLS ARRAY_PARTITION variable = candidates complete
                     for (unsigned n = 0; n < lanes::n_steps; n++) {
 #pragma HLS UNROLL
-                        SPARSE_QONNX_SKIP_IDLE(n != step);
+                        SPARSE_QONNX_SKIP_IDLE(n != step)
                         const unsigned pixel = lanes::begin_of(lane) + n;
                         const int place = pixel < window::n_pixels ? window::at(pixel, tap) : -1;
                         candidates[n] = place < 0 ? in_T(0) : data[c * window::n_places + unsigned(place)];

@@ -42,7 +42,7 @@ void dense(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs], out_T result[
         }
         for (unsigned i = 0; i < CONFIG_T::n_inputs; i++) {
 #pragma HLS UNROLL
-            SPARSE_QONNX_SKIP_IDLE(data[row * CONFIG_T::n_inputs + i] == 0);
+            SPARSE_QONNX_SKIP_IDLE(data[row * CONFIG_T::n_inputs + i] == 0)
             for (unsigned o = 0; o < CONFIG_T::n_outputs; o++) {
 #pragma HLS UNROLL
                 sums[o] += weights[i * CONFIG_T::n_outputs + o] * data[row * CONFIG_T::n_inputs + i];
@@ -114,6 +114,7 @@ void dense_reuse(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs],
                  const bias_T biases[CONFIG_T::n_outputs]) {
     typedef typename dense_contract<in_T, weight_T, bias_T, CONFIG_T>::accum_t accum_t;
     typedef blocks<CONFIG_T::n_inputs, CONFIG_T::inputs_per_cycle> lanes;
+    typedef ap_uint<bits_for<lanes::n_steps - 1>::value> step_t;
     static const unsigned n_rows = CONFIG_T::n_rows, n_inputs = CONFIG_T::n_inputs, n_outputs = CONFIG_T::n_outputs;
 #pragma HLS ARRAY_PARTITION variable = data complete
 #pragma HLS ARRAY_PARTITION variable = result complete
@@ -124,31 +125,33 @@ void dense_reuse(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_inputs],
 #pragma HLS UNROLL
         sums[o] = 0;
     }
-    SPARSE_QONNX_REGISTERS(sums, n_outputs);
+    SPARSE_QONNX_REGISTERS(sums, n_outputs)
     for (unsigned row = 0; row < n_rows; row++) {
-        SPARSE_QONNX_PIPELINE(n_rows, 1);
+        SPARSE_QONNX_LOOP(row, n_rows, 1)
         for (unsigned step = 0; step < lanes::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-            SPARSE_QONNX_PIPELINE(lanes::n_steps, 1);
+            SPARSE_QONNX_LOOP(step, lanes::n_steps, 1)
             const ap_uint<bits_for<n_rows - 1>::value> at = varying<n_rows>(row);
-            const ap_uint<bits_for<lanes::n_steps - 1>::value> with = varying<lanes::n_steps>(step);
+            const step_t with = varying<lanes::n_steps>(step);
             for (unsigned o = 0; o < n_outputs; o++) {
 #pragma HLS UNROLL
                 sums[o] = select<accum_t>(with == 0, accum_t(biases[o]), sums[o]);
             }
             for (unsigned lane = 0; lane < lanes::n_lanes; lane++) {
 #pragma HLS UNROLL
-                if (!lanes::is_slot(lane, step)) continue;
+                SPARSE_QONNX_SKIP_IDLE(!lanes::is_slot(lane, step))
+                const bit_t has_input = lanes::has_slot(lane, with);
                 in_T row_values[n_inputs];
 #pragma HLS ARRAY_PARTITION variable = row_values complete
                 for (unsigned i = lanes::begin_of(lane); i < lanes::end_of(lane); i++) {
 #pragma HLS UNROLL
                     row_values[i] = pick<n_rows, n_inputs>(data, at, i);
                 }
-                const in_T value = pick_slot<lanes, 1, 1>(row_values, lane, with, 0);
+                const step_t own = select<step_t>(has_input, with, step_t(0));  // no weight is read that is not there
+                const in_T value = select<in_T>(has_input, pick_slot<lanes, 1, 1>(row_values, lane, own, 0), in_T(0));
                 for (unsigned o = 0; o < n_outputs; o++) {
 #pragma HLS UNROLL
-                    sums[o] += pick_slot<lanes, 1, n_outputs>(weights, lane, with, o) * value;
+                    sums[o] += pick_slot<lanes, 1, n_outputs>(weights, lane, own, o) * value;
                 }
             }
             for (unsigned o = 0; o < n_outputs; o++) {

@@ -88,7 +88,7 @@ void fixed_point_quant_by_pixel(
     for (unsigned slot = 0; slot < CONFIG_T::n_slots; slot++) {
 // One slot per cycle: the maps are ROMs, and every slot read at once would be a copy of them.
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(CONFIG_T::n_slots, 1);
+        SPARSE_QONNX_LOOP(slot, CONFIG_T::n_slots, 1)
         const ap_uint<bits_for<CONFIG_T::n_slots - 1>::value> at = varying<CONFIG_T::n_slots>(slot);
         const coord_T row = pick<CONFIG_T::n_slots, 2>(coords, at, 0),
                       column = pick<CONFIG_T::n_slots, 2>(coords, at, 1);

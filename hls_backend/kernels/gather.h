@@ -26,11 +26,11 @@ void gather(const index_T index[CONFIG_T::n_pixels * CONFIG_T::n_channels],
 #pragma HLS ARRAY_PARTITION variable = result complete
     for (unsigned step = 0; step < lanes::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(lanes::n_steps, 1);
+        SPARSE_QONNX_LOOP(step, lanes::n_steps, 1)
         const ap_uint<bits_for<lanes::n_steps - 1>::value> at = varying<lanes::n_steps>(step);
         for (unsigned lane = 0; lane < lanes::n_lanes; lane++) {
 #pragma HLS UNROLL
-            if (!lanes::is_slot(lane, step)) continue;
+            SPARSE_QONNX_SKIP_IDLE(!lanes::is_slot(lane, step))
             for (unsigned c = 0; c < n_channels; c++) {
 #pragma HLS UNROLL
                 const place_t place = pick_slot<lanes, 1, n_channels>(index, lane, at, c);

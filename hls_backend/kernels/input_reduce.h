@@ -97,14 +97,14 @@ void input_reduce_tree(const in_T image[CONFIG_T::height * CONFIG_T::width * CON
 #pragma HLS ARRAY_PARTITION variable = coords complete
     bit_t is_left[n_pixels];
 #pragma HLS ARRAY_PARTITION variable = is_left complete
-    SPARSE_QONNX_REGISTERS(is_left, n_pixels);
+    SPARSE_QONNX_REGISTERS(is_left, n_pixels)
     for (unsigned i = 0; i < n_pixels; i++) {
 #pragma HLS UNROLL
         is_left[i] = image[i * n_channels] > limit;
     }
     for (unsigned slot = 0; slot < CONFIG_T::n_slots; slot++) {
 #pragma HLS PIPELINE II = CONFIG_T::initiation_interval
-        SPARSE_QONNX_PIPELINE(CONFIG_T::n_slots, CONFIG_T::initiation_interval);
+        SPARSE_QONNX_LOOP(slot, CONFIG_T::n_slots, CONFIG_T::initiation_interval)
         bit_t is_found[n_pixels];
         coord_T rows[n_pixels], columns[n_pixels];
         out_T values[n_pixels * n_channels];

@@ -18,7 +18,7 @@ void stream_to_array(hls::stream<beat<T, CONFIG_T::n_word_values> >& from, array
 #pragma HLS ARRAY_PARTITION variable = values complete
     for (unsigned step = 0; step < n_words; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(n_words, 1);
+        SPARSE_QONNX_LOOP(step, n_words, 1)
         T word[CONFIG_T::n_word_values];
 #pragma HLS ARRAY_PARTITION variable = word complete
         read_where(from, bit_t(true), word);
@@ -36,7 +36,7 @@ void array_to_stream(const array_T values[CONFIG_T::n_values], hls::stream<beat<
 #pragma HLS ARRAY_PARTITION variable = values complete
     for (unsigned step = 0; step < n_words; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(n_words, 1);
+        SPARSE_QONNX_LOOP(step, n_words, 1)
         beat<T, CONFIG_T::n_word_values> word;
         for (unsigned i = 0; i < CONFIG_T::n_word_values; i++) {
 #pragma HLS UNROLL

@@ -19,7 +19,7 @@ void sigmoid(const in_T data[CONFIG_T::n_values], out_T result[CONFIG_T::n_value
     const out_T one = 1;
     for (unsigned i = 0; i < CONFIG_T::n_values; i++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(CONFIG_T::n_values, 1);
+        SPARSE_QONNX_LOOP(i, CONFIG_T::n_values, 1)
         const in_T x = pick<CONFIG_T::n_values>(data, varying<CONFIG_T::n_values>(i));
         const bit_t is_negative = x < 0;
         const ap_int<number_traits<in_T>::width + 1> raw = to_raw(x);

@@ -27,7 +27,7 @@ void softmax(const in_T data[CONFIG_T::n_rows * CONFIG_T::n_columns],
 
     for (unsigned row = 0; row < CONFIG_T::n_rows; row++) {
 #pragma HLS PIPELINE
-        SPARSE_QONNX_PIPELINE(CONFIG_T::n_rows, 1);
+        SPARSE_QONNX_LOOP(row, CONFIG_T::n_rows, 1)
         const ap_uint<bits_for<CONFIG_T::n_rows - 1>::value> at = varying<CONFIG_T::n_rows>(row);
         in_T values[CONFIG_T::n_columns];
 #pragma HLS ARRAY_PARTITION variable = values complete

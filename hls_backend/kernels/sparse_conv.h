@@ -81,7 +81,8 @@ out_T with_bias(const accum_T& sum, const bias_T& bias, const bit_t is_active) {
 }
 
 // The kernel position at which a `from` pixel lies in the window of a `to` pixel, as a row of the table of weights that
-// the order of the two slots leaves: the positions before the output pixel, those after it, or all.
+// the order of the two slots leaves: the positions before the output pixel, those after it, or all. `is_there`: the
+// lane has a `from` slot in this step.
 template <class contract, typename CONFIG_T>
 struct neighbour {
     static const unsigned n_before = contract::n_before + 1, n_after = contract::n_after + 1;
@@ -93,13 +94,13 @@ struct neighbour {
     offset_t down, right;
 
     template <class coord_T>
-    neighbour(const slot_order order, const coord_T& from_row, const coord_T& from_column, const coord_T& to_row,
-              const coord_T& to_column) {
+    neighbour(const slot_order order, const bit_t is_there, const coord_T& from_row, const coord_T& from_column,
+              const coord_T& to_row, const coord_T& to_column) {
 #pragma HLS INLINE
         if (order == slot_order::SAME) {
             down = CONFIG_T::pad_top;
             right = CONFIG_T::pad_left;
-            is_in_window = from_row != 0 && bit_t(contract::has_centre);
+            is_in_window = is_there && from_row != 0 && bit_t(contract::has_centre);
             return;
         }
         down = offset_t(from_row) - offset_t(to_row) + offset_t(CONFIG_T::pad_top);
@@ -108,7 +109,7 @@ struct neighbour {
         const bit_t is_row = order == slot_order::BEFORE  ? bit_t(down >= 0)
                              : order == slot_order::AFTER ? bit_t(down < int(contract::window_height))
                                                           : is_below(down, contract::window_height);
-        is_in_window = from_row != 0 && is_row && is_below(right, contract::window_width);
+        is_in_window = is_there && from_row != 0 && is_row && is_below(right, contract::window_width);
         if (CONFIG_T::dilation_height > 1) {
             is_in_window = is_in_window &&
                            ap_uint<number_traits<offset_t>::width>(down) % unsigned(CONFIG_T::dilation_height) == 0;
@@ -139,13 +140,16 @@ weight_T weight_of(const slot_order order, const weight_T* weights, const index_
 #pragma HLS INLINE
     typedef neighbour<contract, CONFIG_T> rows;
     static const unsigned first_after = (1 + contract::n_not_after) * STEPS * STRIDE;
+    static const unsigned n_before = rows::n_before * STEPS, n_after = rows::n_after * STEPS;
+    static const unsigned n_all = rows::n_all * STEPS;
+    const unsigned n_first = offset / STRIDE;  // the last ones would lie beyond the end of the table
     switch (order) {
         case slot_order::BEFORE:
-            return pick<rows::n_before * STEPS, STRIDE>(weights, index, offset);
+            return pick<n_before, STRIDE>(weights, index, offset, n_before - n_first);
         case slot_order::AFTER:
-            return pick<rows::n_after * STEPS, STRIDE>(weights, index, first_after + offset);
+            return pick<n_after, STRIDE>(weights, index, first_after + offset, n_after - n_first);
         default:
-            return pick<rows::n_all * STEPS, STRIDE>(weights, index, offset);
+            return pick<n_all, STRIDE>(weights, index, offset, n_all - n_first);
     }
 }
 
@@ -196,20 +200,18 @@ void sparse_conv_pairs(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_chann
 #pragma HLS UNROLL
         sums[i] = 0;
     }
-    if (inputs::n_steps * channel_steps > 1) {
-        SPARSE_QONNX_REGISTERS(sums, n_sums);
-    }
+    SPARSE_QONNX_REGISTERS(sums, inputs::n_steps * channel_steps > 1 ? n_sums : 0)
 
     // Four loops, perfectly nested and of constant trip counts: the tools make one of them.
     for (unsigned output_step = 0; output_step < outputs::n_steps; output_step++) {
-        SPARSE_QONNX_PIPELINE(outputs::n_steps, 1);
+        SPARSE_QONNX_LOOP(output_step, outputs::n_steps, 1)
         for (unsigned filter_step = 0; filter_step < filter_steps; filter_step++) {
-            SPARSE_QONNX_PIPELINE(filter_steps, 1);
+            SPARSE_QONNX_LOOP(filter_step, filter_steps, 1)
             for (unsigned input_step = 0; input_step < inputs::n_steps; input_step++) {
-                SPARSE_QONNX_PIPELINE(inputs::n_steps, 1);
+                SPARSE_QONNX_LOOP(input_step, inputs::n_steps, 1)
                 for (unsigned channel_step = 0; channel_step < channel_steps; channel_step++) {
 #pragma HLS PIPELINE II = 1
-                    SPARSE_QONNX_PIPELINE(channel_steps, 1);
+                    SPARSE_QONNX_LOOP(channel_step, channel_steps, 1)
                     const ap_uint<bits_for<outputs::n_steps - 1>::value> at = varying<outputs::n_steps>(output_step);
                     const ap_uint<bits_for<inputs::n_steps - 1>::value> with = varying<inputs::n_steps>(input_step);
                     const ap_uint<bits_for<filter_steps - 1>::value> filter = varying<filter_steps>(filter_step);
@@ -218,7 +220,7 @@ void sparse_conv_pairs(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_chann
                     const bit_t is_last = with == inputs::n_steps - 1 && channel == channel_steps - 1;
                     for (unsigned to = 0; to < outputs::n_lanes; to++) {
 #pragma HLS UNROLL
-                        if (!outputs::is_slot(to, output_step)) continue;
+                        SPARSE_QONNX_SKIP_IDLE(!outputs::is_slot(to, output_step))
                         const coord_T row = pick_slot<outputs, 1, 2>(coords, to, at, 0);
                         const coord_T column = pick_slot<outputs, 1, 2>(coords, to, at, 1);
                         accum_t* const lane_sums = sums + to * n_lane_filters;
@@ -228,13 +230,14 @@ void sparse_conv_pairs(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_chann
                         }
                         for (unsigned from = 0; from < inputs::n_lanes; from++) {
 #pragma HLS UNROLL
-                            if (!inputs::is_slot(from, input_step)) continue;
+                            SPARSE_QONNX_SKIP_IDLE(!inputs::is_slot(from, input_step))
+                            const bit_t is_there = inputs::has_slot(from, with);
                             const slot_order order =
                                 order_of_blocks(CONFIG_T::is_raster_order, inputs::begin_of(from), inputs::end_of(from),
                                                 outputs::begin_of(to), outputs::end_of(to));
-                            const neighbour_t pair(order, pick_slot<inputs, 1, 2>(coords, from, with, 0),
+                            const neighbour_t pair(order, is_there, pick_slot<inputs, 1, 2>(coords, from, with, 0),
                                                    pick_slot<inputs, 1, 2>(coords, from, with, 1), row, column);
-                            SPARSE_QONNX_SKIP_IDLE(!pair.is_in_window);
+                            SPARSE_QONNX_SKIP_IDLE(!pair.is_in_window)
                             const weight_index_t position = pair.row(order) * weight_index_t(weight_rows);
                             for (unsigned f = 0; f < n_lane_filters; f++) {
 #pragma HLS UNROLL
@@ -242,8 +245,9 @@ void sparse_conv_pairs(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_chann
 #pragma HLS UNROLL
                                     const unsigned group = f / contract::n_group_filters;
                                     const feature_index_t feature = with * feature_index_t(feature_rows) + channel;
-                                    const in_T value = pick_slot<inputs, feature_rows, feature_stride>(
+                                    const in_T held = pick_slot<inputs, feature_rows, feature_stride>(
                                         features, from, feature, group * n_group_channels + c);
+                                    const in_T value = select<in_T>(is_there, held, in_T(0));
                                     const weight_index_t index =
                                         position +
                                         channel *
@@ -293,11 +297,11 @@ void sparse_conv_gather(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_chan
 #pragma HLS ARRAY_PARTITION variable = biases complete
     for (unsigned step = 0; step < outputs::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(outputs::n_steps, 1);
+        SPARSE_QONNX_LOOP(step, outputs::n_steps, 1)
         const ap_uint<bits_for<outputs::n_steps - 1>::value> at = varying<outputs::n_steps>(step);
         for (unsigned to = 0; to < outputs::n_lanes; to++) {
 #pragma HLS UNROLL
-            if (!outputs::is_slot(to, step)) continue;
+            SPARSE_QONNX_SKIP_IDLE(!outputs::is_slot(to, step))
             const coord_T row = pick_slot<outputs, 1, 2>(coords, to, at, 0);
             const coord_T column = pick_slot<outputs, 1, 2>(coords, to, at, 1);
             raw_t gathered[n_positions * n_channels];
@@ -310,8 +314,9 @@ void sparse_conv_gather(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_chan
 #pragma HLS UNROLL
                 const slot_order order = order_of_blocks(CONFIG_T::is_raster_order, from, from + 1,
                                                          outputs::begin_of(to), outputs::end_of(to));
-                const neighbour<contract, CONFIG_T> pair(order, coords[2 * from], coords[2 * from + 1], row, column);
-                SPARSE_QONNX_SKIP_IDLE(!pair.is_in_window);
+                const neighbour<contract, CONFIG_T> pair(order, true, coords[2 * from], coords[2 * from + 1], row,
+                                                         column);
+                SPARSE_QONNX_SKIP_IDLE(!pair.is_in_window)
                 const unsigned first = order == slot_order::AFTER  ? contract::n_not_after
                                        : order == slot_order::SAME ? contract::n_before
                                                                    : 0;

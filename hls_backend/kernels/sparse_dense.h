@@ -43,20 +43,22 @@ void sparse_dense(
 #pragma HLS UNROLL
         sums[o] = biases[o];
     }
-    SPARSE_QONNX_REGISTERS(sums, n_outputs);
+    SPARSE_QONNX_REGISTERS(sums, n_outputs)
     for (unsigned step = 0; step < lanes::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(lanes::n_steps, 1);
+        SPARSE_QONNX_LOOP(step, lanes::n_steps, 1)
         const ap_uint<bits_for<lanes::n_steps - 1>::value> at = varying<lanes::n_steps>(step);
         for (unsigned lane = 0; lane < lanes::n_lanes; lane++) {
 #pragma HLS UNROLL
-            if (!lanes::is_slot(lane, step)) continue;
+            SPARSE_QONNX_SKIP_IDLE(!lanes::is_slot(lane, step))
             const coord_T row = pick_slot<lanes, 1, 2>(coords, lane, at, 0);
             const coord_T column = pick_slot<lanes, 1, 2>(coords, lane, at, 1);
-            const bit_t is_active = row != 0;
-            SPARSE_QONNX_SKIP_IDLE(!is_active);
+            const bit_t is_active = lanes::has_slot(lane, at) && row != 0;
+            SPARSE_QONNX_SKIP_IDLE(!is_active)
             const pixel_t place = pixel_t(row) * pixel_t(CONFIG_T::width) + pixel_t(column);
-            const pixel_t pixel = place - pixel_t(CONFIG_T::width + 1);
+            // Without a pixel row 0 of the ROM is read: beyond its end hardware finds no number that could be
+            // multiplied.
+            const pixel_t pixel = select<pixel_t>(is_active, place - pixel_t(CONFIG_T::width + 1), pixel_t(0));
             for (unsigned c = 0; c < n_channels; c++) {
 #pragma HLS UNROLL
                 const in_T held = pick_slot<lanes, 1, n_channels>(features, lane, at, c);

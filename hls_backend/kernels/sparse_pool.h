@@ -74,11 +74,11 @@ void sparse_pool(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_channels],
 
     for (unsigned step = 0; step < lanes::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(lanes::n_steps, 1);
+        SPARSE_QONNX_LOOP(step, lanes::n_steps, 1)
         const ap_uint<bits_for<lanes::n_steps - 1>::value> at = varying<lanes::n_steps>(step);
         for (unsigned lane = 0; lane < lanes::n_lanes; lane++) {
 #pragma HLS UNROLL
-            if (!lanes::is_slot(lane, step)) continue;
+            SPARSE_QONNX_SKIP_IDLE(!lanes::is_slot(lane, step))
             const unsigned begin = lanes::begin_of(lane), end = lanes::end_of(lane);
             const out_coord_T row = pick_slot<lanes, 1, 2>(cells, lane, at, 0);
             const out_coord_T column = pick_slot<lanes, 1, 2>(cells, lane, at, 1);

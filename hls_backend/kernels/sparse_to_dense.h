@@ -31,12 +31,12 @@ void sparse_to_dense(const in_T features[CONFIG_T::n_slots * CONFIG_T::n_channel
     }
     for (unsigned slot = 0; slot < CONFIG_T::n_slots; slot++) {
 #pragma HLS UNROLL
-        SPARSE_QONNX_SKIP_IDLE(coords[2 * slot] == 0);
+        SPARSE_QONNX_SKIP_IDLE(coords[2 * slot] == 0)
         for (unsigned pixel = 0; pixel < n_pixels; pixel++) {
 #pragma HLS UNROLL
             const bit_t is_here =
                 coords[2 * slot] == pixel / CONFIG_T::width + 1 && coords[2 * slot + 1] == pixel % CONFIG_T::width + 1;
-            SPARSE_QONNX_SKIP_IDLE(!is_here);
+            SPARSE_QONNX_SKIP_IDLE(!is_here)
             for (unsigned c = 0; c < n_channels; c++) {
 #pragma HLS UNROLL
                 const raw_t value = to_raw(features[slot * n_channels + c]);

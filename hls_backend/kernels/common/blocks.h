@@ -15,6 +15,12 @@ struct blocks {
     static const unsigned n_last = N - (n_lanes - 1) * n_steps;  // the last lane can have less to do
 
     static bool is_slot(const unsigned lane, const unsigned step) { return lane * n_steps + step < N; }
+    // The same for a step that is a counter: data, where the lane is the last one and has less to do.
+    template <class step_T>
+    static bit_t has_slot(const unsigned lane, const step_T& step) {
+#pragma HLS INLINE
+        return lane + 1 < n_lanes || n_last == n_steps ? bit_t(true) : bit_t(step < n_last);
+    }
     static unsigned begin_of(const unsigned lane) { return lane * n_steps; }
     static unsigned end_of(const unsigned lane) { return lane + 1 == n_lanes ? N : (lane + 1) * n_steps; }
 };
@@ -25,8 +31,10 @@ template <class BLOCKS, unsigned ROWS, unsigned STRIDE, class T, class index_T>
 T pick_slot(const T* array, const unsigned lane, const index_T& index, const unsigned offset) {
 #pragma HLS INLINE
     const unsigned start = BLOCKS::begin_of(lane) * ROWS * STRIDE + offset;
-    if (lane + 1 < BLOCKS::n_lanes) return pick<BLOCKS::n_steps * ROWS, STRIDE>(array, index, start);
-    return pick<BLOCKS::n_last * ROWS, STRIDE>(array, index, start);
+    static const unsigned n_all = BLOCKS::n_steps * ROWS, n_last = BLOCKS::n_last * ROWS;
+    const unsigned n_before = offset / STRIDE;  // the last ones would lie beyond the end of the block
+    if (lane + 1 < BLOCKS::n_lanes) return pick<n_all, STRIDE>(array, index, start, n_all - n_before);
+    return pick<n_last, STRIDE>(array, index, start, n_last - n_before);
 }
 
 // The same place, written; nothing where the lane has no such slot.
@@ -60,14 +68,5 @@ bit_t bit_at(const T& x, const unsigned at) {
 }
 
 }  // namespace sparse_qonnx
-
-// C-simulation only: the rest of this iteration would change nothing, so it need not be computed. Hardware does not
-// skip.
-#if defined(__SYNTHESIS__) || defined(SPARSE_QONNX_CENSUS)
-#define SPARSE_QONNX_SKIP_IDLE(condition)
-#else
-#define SPARSE_QONNX_SKIP_IDLE(condition) \
-    if (condition) continue
-#endif
 
 #endif  // SPARSE_QONNX_COMMON_BLOCKS_H_

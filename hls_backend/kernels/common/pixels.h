@@ -31,7 +31,7 @@ struct chunk_shape {
     }
 };
 
-// 1-based row and column of a chunk's first pixel: a counter.
+// 1-based row and column of a chunk's first pixel: a counter. Both are registers of the loop over chunks.
 template <class coord_T, typename CONFIG_T>
 struct chunk_start {
     typedef chunk_shape<CONFIG_T> chunk;
@@ -40,9 +40,12 @@ struct chunk_start {
 
     chunk_start() {
 #pragma HLS INLINE
-        row = coord_T(varying<CONFIG_T::height>(0)) + coord_T(1);
+        row = 1;
         column = 1;
+#ifdef SPARSE_QONNX_CENSUS
+        row = coord_T(varying<CONFIG_T::height>(0)) + coord_T(1);
         if (chunk::n_rows == 0) column = coord_T(varying<CONFIG_T::width>(0)) + coord_T(1);
+#endif
     }
 
     // To the next chunk, where `enable` holds.

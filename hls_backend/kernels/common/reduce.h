@@ -42,8 +42,8 @@ void clear_slots(out_T features[CONFIG_T::n_slots * CONFIG_T::n_channels], coord
 #pragma HLS UNROLL
         features[i] = 0;
     }
-    SPARSE_QONNX_REGISTERS(coords, 2 * CONFIG_T::n_slots);
-    SPARSE_QONNX_REGISTERS(features, CONFIG_T::n_slots * CONFIG_T::n_channels);
+    SPARSE_QONNX_REGISTERS(coords, 2 * CONFIG_T::n_slots)
+    SPARSE_QONNX_REGISTERS(features, CONFIG_T::n_slots * CONFIG_T::n_channels)
 }
 
 // One pixel per cycle. A kept pixel is offered to every slot and taken by the one that is next.
@@ -58,11 +58,13 @@ void reduce_one_by_one(source_T image, out_T features[CONFIG_T::n_slots * CONFIG
     const typename contract::limit_t limit = contract::limit();
     clear_slots<out_T, coord_T, CONFIG_T>(features, coords);
     count_t n_found = 0;
-    SPARSE_QONNX_REGISTERS(&n_found, 1);
+    SPARSE_QONNX_REGISTERS(&n_found, 1)
     chunk_start<coord_T, CONFIG_T> at;
+    SPARSE_QONNX_REGISTERS(&at.row, 1)
+    SPARSE_QONNX_REGISTERS(&at.column, 1)
     for (unsigned step = 0; step < chunk::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(chunk::n_steps, 1);
+        SPARSE_QONNX_LOOP(step, chunk::n_steps, 1)
         in_T values[CONFIG_T::n_channels];
 #pragma HLS ARRAY_PARTITION variable = values complete
         read_chunk<CONFIG_T>(image, varying<chunk::n_steps>(step), bit_t(true), values);
@@ -147,18 +149,24 @@ void reduce_by_scan(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T:
     index_t n_read = 0, read_at = 0;
     bit_t is_read = false, is_next = false, is_current = false;
     chunk_start<coord_T, CONFIG_T> at;
-    SPARSE_QONNX_REGISTERS(read_values, chunk::n_values);
-    SPARSE_QONNX_REGISTERS(next_values, chunk::n_values);
-    SPARSE_QONNX_REGISTERS(current_values, chunk::n_values);
-    SPARSE_QONNX_REGISTERS(next_kept, n_pixels);
-    SPARSE_QONNX_REGISTERS(current_kept, n_pixels);
-    SPARSE_QONNX_REGISTERS(current_others, n_pixels);
-    SPARSE_QONNX_REGISTERS(&n_found, 1);
-    SPARSE_QONNX_REGISTERS(&n_read, 2);
+    SPARSE_QONNX_REGISTERS(&at.row, 1)
+    SPARSE_QONNX_REGISTERS(&at.column, 1)
+    SPARSE_QONNX_REGISTERS(read_values, chunk::n_values)
+    SPARSE_QONNX_REGISTERS(next_values, chunk::n_values)
+    SPARSE_QONNX_REGISTERS(current_values, chunk::n_values)
+    SPARSE_QONNX_REGISTERS(next_kept, n_pixels)
+    SPARSE_QONNX_REGISTERS(current_kept, n_pixels)
+    SPARSE_QONNX_REGISTERS(current_others, n_pixels)
+    SPARSE_QONNX_REGISTERS(&n_found, 1)
+    SPARSE_QONNX_REGISTERS(&n_read, 1)
+    SPARSE_QONNX_REGISTERS(&read_at, 1)
+    SPARSE_QONNX_REGISTERS(&is_read, 1)
+    SPARSE_QONNX_REGISTERS(&is_next, 1)
+    SPARSE_QONNX_REGISTERS(&is_current, 1)
 
     for (unsigned trip = 0; trip < n_trips; trip++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(n_trips, 1);
+        SPARSE_QONNX_LOOP(trip, n_trips, 1)
         bit_t is_found = false, is_more = false;
         for (unsigned i = 0; i < n_pixels; i++) {
 #pragma HLS UNROLL
@@ -175,7 +183,7 @@ void reduce_by_scan(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T:
         }
         for (unsigned i = 0; i < n_pixels; i++) {
 #pragma HLS UNROLL
-            SPARSE_QONNX_SKIP_IDLE(!current_kept[i]);
+            SPARSE_QONNX_SKIP_IDLE(!current_kept[i])
             const bit_t is_first = current_kept[i] && !current_others[i];
             place = place | select<place_t>(is_first, place_t(i), place_t(0));
             for (unsigned c = 0; c < n_channels; c++) {
@@ -244,12 +252,14 @@ void reduce_by_chunk(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T
     static const unsigned n_pixels = chunk::n_pixels, n_channels = CONFIG_T::n_channels, n_slots = CONFIG_T::n_slots;
     clear_slots<out_T, coord_T, CONFIG_T>(features, coords);
     count_t n_found = 0;
-    SPARSE_QONNX_REGISTERS(&n_found, 1);
+    SPARSE_QONNX_REGISTERS(&n_found, 1)
     chunk_start<coord_T, CONFIG_T> start;
+    SPARSE_QONNX_REGISTERS(&start.row, 1)
+    SPARSE_QONNX_REGISTERS(&start.column, 1)
 
     for (unsigned step = 0; step < chunk::n_steps; step++) {
 #pragma HLS PIPELINE II = 1
-        SPARSE_QONNX_PIPELINE(chunk::n_steps, 1);
+        SPARSE_QONNX_LOOP(step, chunk::n_steps, 1)
         const typename chunk::index_t at = varying<chunk::n_steps>(step);
         in_T values[chunk::n_values];
         pixel_list<n_pixels, out_T, place_t, CONFIG_T> pixels;
@@ -269,8 +279,8 @@ void reduce_by_chunk(source_T image, out_T features[CONFIG_T::n_slots * CONFIG_T
             pixels.is_kept[i] = values[i * n_channels] > limit && chunk::is_inside(i, at);
             pixels.places[i] = select<place_t>(pixels.is_kept[i], 0, 1);
         }
-        SPARSE_QONNX_SKIP_IDLE(n_found == n_slots);
-        SPARSE_QONNX_SKIP_IDLE(std::find(pixels.is_kept, pixels.is_kept + n_pixels, true) == pixels.is_kept + n_pixels);
+        SPARSE_QONNX_SKIP_IDLE(n_found == n_slots)
+        SPARSE_QONNX_SKIP_IDLE(std::find(pixels.is_kept, pixels.is_kept + n_pixels, true) == pixels.is_kept + n_pixels)
         // How many pixels before each are not kept: by how much it moves forward, and, added to where it then is, where
         // in the chunk it came from.
         add_up_before<n_pixels, place_t>(pixels.places);

@@ -1,13 +1,15 @@
 #ifndef SPARSE_QONNX_COMMON_SELECT_H_
 #define SPARSE_QONNX_COMMON_SELECT_H_
 
-#include "census.h"
+#include "hardware.h"
 #include "number.h"
 
 // Choices that depend on data, without branches: what the hardware does anyway, and what can be counted
-// (sim/census/counted_select.h holds the counting versions).
+// (sim/netlist/recorded_select.h and sim/census/counted_select.h hold the versions that do).
 
-#ifdef SPARSE_QONNX_CENSUS
+#if defined(SPARSE_QONNX_NETLIST)
+#include "recorded_select.h"
+#elif defined(SPARSE_QONNX_CENSUS)
 #include "counted_select.h"
 #else
 
@@ -30,15 +32,16 @@ ap_uint<bits_for<N - 1>::value> varying(const unsigned i) {
     return i;
 }
 
-// array[index * STRIDE + offset], index one of 0 .. N - 1: a selector of N inputs, or a ROM where all are constants.
-// For any other index the result is some value; in C-simulation the first one.
+// array[index * STRIDE + offset], index one of 0 .. n - 1, n at most N: a selector of n inputs, or a ROM where all are
+// constants. For any other index the result is some value; in C-simulation the first one.
 template <unsigned N, unsigned STRIDE = 1, class T, class index_T>
-T pick(const T* array, const index_T& index, const unsigned offset = 0) {
+T pick(const T* array, const index_T& index, const unsigned offset = 0, const unsigned n = N) {
 #pragma HLS INLINE
 #ifdef __SYNTHESIS__
+    (void)n;
     return array[unsigned(index) * STRIDE + offset];
 #else
-    return array[(index < N ? unsigned(index) : 0) * STRIDE + offset];
+    return array[(index < n ? unsigned(index) : 0) * STRIDE + offset];
 #endif
 }
 
@@ -62,6 +65,6 @@ void put(T* array, const index_T& index, const value_T& value, const bit_t enabl
 
 }  // namespace sparse_qonnx
 
-#endif  // SPARSE_QONNX_CENSUS
+#endif  // SPARSE_QONNX_NETLIST
 
 #endif  // SPARSE_QONNX_COMMON_SELECT_H_

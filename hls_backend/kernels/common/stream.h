@@ -23,11 +23,7 @@ struct beat {
 template <class T, unsigned N>
 void read_where(hls::stream<beat<T, N> >& from, const bit_t enable, T values[N]) {
 #pragma HLS INLINE
-#ifdef SPARSE_QONNX_CENSUS
-    (void)enable;
-#else
-    if (!enable) return;
-#endif
+    SPARSE_QONNX_ONLY_WHERE(enable)
     const beat<T, N> word = from.read();
     for (unsigned i = 0; i < N; i++) {
 #pragma HLS UNROLL

@@ -45,12 +45,12 @@ ap_uint<bits_for<N - 1>::value> varying(const unsigned) {
 }
 
 template <unsigned N, unsigned STRIDE = 1, class T, class index_T>
-T pick(const T* array, const index_T& index, const unsigned offset = 0) {
+T pick(const T* array, const index_T& index, const unsigned offset = 0, const unsigned n = N) {
     const census::interval at = census::range_of(index);
-    if (at.is_constant()) return array[(at.lo >= 0 && at.lo < N ? unsigned(at.lo) : 0) * STRIDE + offset];
+    if (at.is_constant()) return array[(at.lo >= 0 && at.lo < n ? unsigned(at.lo) : 0) * STRIDE + offset];
     T result = array[offset];
     unsigned wires = 0;
-    for (unsigned i = 0; i < N; i++) {
+    for (unsigned i = 0; i < n; i++) {
         const T& entry = array[i * STRIDE + offset];
         result = census::joined(result, entry);
         wires += !entry.range().is_constant();
@@ -58,7 +58,7 @@ T pick(const T* array, const index_T& index, const unsigned offset = 0) {
     if (wires > 0) {
         census::count(census::kind::SELECT, census::bits_of(result), 1, wires);
     } else if (!result.range().is_constant()) {
-        census::count(census::kind::ROM, census::bits_of(result), 1, N);
+        census::count(census::kind::ROM, census::bits_of(result), 1, n);
     }
     return result;
 }
