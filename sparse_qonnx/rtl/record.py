@@ -15,8 +15,8 @@ from sparse_qonnx.hls import emit
 from sparse_qonnx.hls.headers import find_compiler
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
-from sparse_qonnx.system.aside import as_output_error, scratch_folder
-from sparse_qonnx.system.children import child
+from sparse_qonnx.system.atomic import as_output_error, scratch_folder
+from sparse_qonnx.system.processes import child
 
 FLAGS = ("-std=c++11", "-O1", "-Wno-unknown-pragmas", "-DSPARSE_QONNX_NETLIST")
 _SCOPE = "sparse_qonnx::netlist::"
