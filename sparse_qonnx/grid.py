@@ -1,22 +1,22 @@
 """Exact interval arithmetic on fixed-point grids: the proof behind every number format.
 
-A tensor is on a grid when each element is `m * 2**-frac / divisor` with an integer m between `lo` and `hi`. The limits
-are Python integers held per channel (or per element), so the proof itself can neither round nor overflow.
+A tensor is on a grid when each element is `m * 2**-frac / divisor` with an integer m between `lo` and `hi`. The limits,
+held per channel or per element, are exact integers (`integers.Integers`), so the proof can neither round nor overflow.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparse_qonnx.errors import PrecisionError
-from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode
+from sparse_qonnx.fixed import FixedPointType
+from sparse_qonnx.integers import LIMIT, Integers, integers
 
 Array = NDArray[Any]
 FLOAT32_BITS = 24
@@ -28,7 +28,7 @@ FLOAT64_EXPONENT = 1022
 
 def bits_of(*arrays: Array) -> int:
     """Bits of the largest magnitude among the integers."""
-    return max((max(abs(int(v)) for v in a.flat).bit_length() for a in arrays if a.size), default=0)
+    return max((bound(a) for a in arrays), default=0).bit_length()
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,10 @@ class Grid:
     """Where the elements of a tensor can lie: `m * 2**-frac / divisor` with lo <= m <= hi.
 
     `lo` and `hi` have the rank of one sample of the tensor (`[1, C]` for features `[B, N, C]`) and broadcast against
-    it. `rounded` marks a tensor whose floating-point value is only near `m * 2**-frac / divisor` because sums of
-    quotients were formed; firmware holds it exactly, a later quantizer could disagree on a tie. `occupancy` is known
-    for dense images of sparse maps, until an operator that does not keep zeros.
+    it; of whatever they are given as, they become exact integers. `rounded` marks a tensor whose floating-point value
+    is only near `m * 2**-frac / divisor` because sums of quotients were formed; firmware holds it exactly, a later
+    quantizer could disagree on a tie. `occupancy` is known for dense images of sparse maps, until an operator that
+    does not keep zeros.
     """
 
     lo: Array
@@ -57,15 +58,14 @@ class Grid:
     occupancy: Occupancy | None = None
 
     def __post_init__(self) -> None:
-        # arithmetic on object arrays without dimensions gives bare integers
-        for name in ("lo", "hi"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=object))
+        lo = integers(self.lo)
+        object.__setattr__(self, "hi", lo if self.hi is self.lo else integers(self.hi))
+        object.__setattr__(self, "lo", lo)
 
     @classmethod
     def of_type(cls, kind: FixedPointType, rank: int) -> Grid:
         """The full range of a fixed-point type, for a sample of `rank` dimensions."""
-        shape = (1,) * rank
-        lo, hi = (np.full(shape, limit, dtype=object) for limit in (kind.lowest, kind.highest))
+        lo, hi = (integers(limit).reshape((1,) * rank) for limit in (kind.lowest, kind.highest))
         return cls(lo, hi, kind.frac)
 
     @classmethod
@@ -78,13 +78,21 @@ class Grid:
         flat = np.asarray(values, dtype=np.float64)
         if not np.isfinite(flat).all():
             raise PrecisionError(where, "holds NaN or infinity", allowed="finite numbers", fix="train again or repair")
-        pairs = [float(v).as_integer_ratio() for v in flat.flat]
-        frac = max((d.bit_length() - 1 for _, d in pairs), default=0)
-        whole = [n << (frac - d.bit_length() + 1) for n, d in pairs]
-        common = math.gcd(*whole)
-        shift = (common & -common).bit_length() - 1 if frac == 0 and common else 0
-        m = np.array([v >> shift for v in whole], dtype=object).reshape(flat.shape)
-        return cls(m, m, frac - shift)
+        mantissas, exponents = np.frexp(flat.reshape(-1))
+        digits, places = np.ldexp(mantissas, FLOAT64_BITS).astype(np.int64), exponents - FLOAT64_BITS
+        zeros = np.frexp((digits & -digits).astype(np.float64))[1] - 1
+        last = (places + zeros)[digits != 0]  # places of the lowest bits
+        if not last.size:
+            m = integers(np.zeros(flat.shape, np.int64))
+            return cls(m, m, 0)
+        frac = -int(last.min())
+        if int(exponents.max()) + frac < LIMIT.bit_length():
+            m = integers(np.ldexp(flat, frac).astype(np.int64))
+        else:
+            shifts = zip(digits.tolist(), (places + frac).tolist(), strict=True)
+            whole = [v << s if s > 0 else v >> -s for v, s in shifts]
+            m = integers(np.array(whole, dtype=object).reshape(flat.shape))
+        return cls(m, m, frac)
 
     # ---- questions ----------------------------------------------------------------------------------------------
 
@@ -96,12 +104,12 @@ class Grid:
     @property
     def lowest(self) -> int:
         """Smallest m over all elements."""
-        return min((int(v) for v in self.lo.flat), default=0)
+        return int(self.lo.min()) if self.lo.size else 0
 
     @property
     def highest(self) -> int:
         """Largest m over all elements."""
-        return max((int(v) for v in self.hi.flat), default=0)
+        return int(self.hi.max()) if self.hi.size else 0
 
     @property
     def signed(self) -> bool:
@@ -129,6 +137,8 @@ class Grid:
         """The same values on a finer grid (`frac` >= self.frac, `divisor` a multiple of self.divisor)."""
         divisor = self.divisor if divisor is None else divisor
         factor = (1 << (frac - self.frac)) * (divisor // self.divisor)
+        if factor == 1:
+            return Grid(self.lo, self.hi, frac, divisor, self.rounded)
         return Grid(self.lo * factor, self.hi * factor, frac, divisor, self.rounded)
 
     def with_limits(self, lo: Array, hi: Array, rounded: bool | None = None) -> Grid:
@@ -154,14 +164,14 @@ class Grid:
     def envelope(self) -> Grid:
         """One interval for all elements."""
         shape = (1,) * self.lo.ndim
-        lo, hi = (np.array(v, dtype=object).reshape(shape) for v in (self.lowest, self.highest))
+        lo, hi = (integers(v).reshape(shape) for v in (self.lowest, self.highest))
         return self.with_limits(lo, hi)
 
 
 def common_grid(a: Grid, b: Grid) -> tuple[Grid, Grid]:
     """Both operands on one grid."""
     frac = max(a.frac, b.frac)
-    divisor = int(np.lcm(a.divisor, b.divisor))
+    divisor = math.lcm(a.divisor, b.divisor)
     return a.at(frac, divisor), b.at(frac, divisor)
 
 
@@ -184,6 +194,7 @@ def relu(a: Grid) -> Grid:
 
 def products(lo: Array, hi: Array, weights: Array) -> tuple[Array, Array]:
     """Smallest and largest product of each weight (integers) with its input, in [lo, hi]; shapes broadcast."""
+    weights = integers(weights)
     low, high = weights * lo, weights * hi
     return np.minimum(low, high), np.maximum(low, high)
 
@@ -212,71 +223,7 @@ def dot(x: Grid, weights: Array) -> Dot:
 
 def bound(a: Array) -> int:
     """Largest magnitude in an integer array."""
-    return max((abs(int(v)) for v in a.flat), default=0)
-
-
-_HALF = Fraction(1, 2)
-
-
-def _half_up(value: Fraction) -> int:
-    return math.floor(value + _HALF)
-
-
-def _half_down(value: Fraction) -> int:
-    return math.ceil(value - _HALF)
-
-
-_ROUND: dict[RoundingMode, Callable[[Fraction], int]] = {
-    RoundingMode.TRN: math.floor,
-    RoundingMode.TRN_ZERO: math.trunc,
-    RoundingMode.RND: _half_up,
-    RoundingMode.RND_ZERO: lambda value: _half_up(value) if value < 0 else _half_down(value),
-    RoundingMode.RND_MIN_INF: _half_down,
-    RoundingMode.RND_INF: lambda value: _half_down(value) if value < 0 else _half_up(value),
-    RoundingMode.RND_CONV: round,
-}
-
-
-def round_fraction(value: Fraction, mode: RoundingMode) -> int:
-    """Exact rounding of a rational number to an integer."""
-    return _ROUND[mode](value)
-
-
-def format_limits(k: int, i: int, f: int, overflow: OverflowMode) -> tuple[int, int]:
-    """Limits of a format of at least one bit, in steps of 2**-f."""
-    high = (1 << (i + f)) - 1
-    return (-high if overflow is OverflowMode.SAT_SYM else -high - 1) * k, high
-
-
-def overflows(
-    limits: tuple[Fraction, Fraction], k: int, i: int, f: int, rounding: RoundingMode, overflow: OverflowMode
-) -> bool:
-    """Whether values between `limits` can leave the format, or be reflected within it."""
-    low, high = format_limits(k, i, f, overflow)
-    first, last = (value * Fraction(2) ** f for value in limits)
-    if overflow is OverflowMode.WRAP_SM:
-        # It looks at values before they are rounded; without a sign even the upper half of its own range is reflected.
-        top = Fraction(high + 1) if k else Fraction(high + 1, 2)
-        if first + _HALF < low or last + _HALF >= top:
-            return True
-    return round_fraction(first, rounding) < low or round_fraction(last, rounding) > high
-
-
-def quantized_limits(
-    limits: tuple[Fraction, Fraction] | None, k: int, i: int, f: int, rounding: RoundingMode, overflow: OverflowMode
-) -> tuple[int, int]:
-    """Limits, in steps of 2**-f, after quantizing values between `limits` (None: any value at all)."""
-    if k + i + f <= 0:
-        return 0, 0
-    low, high = format_limits(k, i, f, overflow)
-    if limits is not None:
-        first, last = (round_fraction(value * Fraction(2) ** f, rounding) for value in limits)
-        if overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM):
-            return min(max(first, low), high), max(min(last, high), low)
-        if not overflows(limits, k, i, f, rounding, overflow):
-            return first, last
-    # Reflection gives negative values without a sign, too.
-    return (-high - 1 if overflow is OverflowMode.WRAP_SM else low), high
+    return Integers.of(a).magnitude
 
 
 @dataclass(frozen=True)

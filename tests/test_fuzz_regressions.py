@@ -13,9 +13,10 @@ import onnx
 import pytest
 
 from harness import assert_same_everywhere
+from proofs import quantized_limits
 from sparse_qonnx.fixed import OverflowMode, RoundingMode, quantize
 from sparse_qonnx.graph import GraphBuilder, tensor_shape
-from sparse_qonnx.grid import Grid, NodeContext, quantized_limits
+from sparse_qonnx.grid import Grid, NodeContext
 from sparse_qonnx.passes import finalize
 from sparse_qonnx.passes.infer_grids import infer_grids
 from sparse_qonnx.reference import run_reference

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proofs import quantized_limits, round_fraction
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode, quantize
-from sparse_qonnx.grid import Grid, Occupancy, add, dot, quantized_limits, relu, round_fraction
+from sparse_qonnx.grid import Grid, Occupancy, add, dot, relu
 from strategies import seeds
 
 steps = st.integers(-200, 200)

@@ -190,7 +190,7 @@ def test_the_quantizer_after_an_average_of_nine_is_exact(seed: int, rounding: st
     """Rounded quotients in floating point give the exact rational result, ties included."""
     from fractions import Fraction
 
-    from sparse_qonnx.grid import round_fraction
+    from proofs import round_fraction
 
     graph = GraphBuilder("g")
     x_name = graph.input("x", (3, 3, 4))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from proofs import integers, limits, prove
+from proofs import integers, limits, overflows, prove, quantized_limits, round_fraction
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import FixedPointType, OverflowMode, QuantizerFormat, RoundingMode, quantize
 from sparse_qonnx.grid import (
@@ -25,10 +25,7 @@ from sparse_qonnx.grid import (
     bound,
     common_grid,
     dot,
-    overflows,
-    quantized_limits,
     relu,
-    round_fraction,
     union,
 )
 from sparse_qonnx.ops import operators

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from proofs import round_fraction
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import OverflowMode, RoundingMode
-from sparse_qonnx.grid import Grid, NodeContext, round_fraction
+from sparse_qonnx.grid import Grid, NodeContext
 from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.ops import operators
 from sparse_qonnx.ops._quantizer import exact_reciprocal, quantizer_call

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import OverflowMode, RoundingMode
-from sparse_qonnx.grid import Array, Grid, NodeContext, overflows
+from sparse_qonnx.grid import Array, Grid, NodeContext
 from sparse_qonnx.hlscall import HlsCall, HlsTable, Signed, Symbol, sample_shape
+from sparse_qonnx.quantized import leaves_format
 
 _CONSTANT_BITS = 64
 """Width of the constants of the exact division."""
@@ -54,7 +54,7 @@ def quantizer_call(
     shape = sample_shape(node.shapes[0])
     rank = 3 if coords is not None else len(shape)
     k, i, f = (np.reshape(p, p.shape[-rank:]) for p in np.broadcast_arrays(*formats))
-    table = _FormatTable(source, output, k, i, f, _overflow(source, (k, i, f), modes, shape, coords is not None))
+    table = _FormatTable(source, output, k, i, f, _overflow(source, (k, i, f), modes, coords is not None))
     config: dict[str, Any] = {
         "rounding_mode": Symbol("rounding", modes[0].value),
         "overflow_mode": Symbol("overflow", table.overflow),
@@ -121,19 +121,10 @@ def _overflow(
     source: Grid,
     formats: tuple[Array, Array, Array],
     modes: tuple[RoundingMode, OverflowMode],
-    shape: tuple[int, ...],
     at_pixels: bool,
 ) -> str:
     """Name of the overflow mode the hardware needs: NONE where no value can leave its format."""
     if at_pixels:
         limits = source.envelope()
-        lo, hi = limits.lo.reshape(()), limits.hi.reshape(())
-    else:
-        lo, hi = (np.broadcast_to(a, shape) for a in (source.lo, source.hi))
-    unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
-    parts = np.broadcast_arrays(*formats, lo, hi)
-    found = set(zip(*(p.reshape(-1).tolist() for p in parts), strict=True))
-    leaves = any(
-        k + i + f > 0 and overflows((low * unit, high * unit), k, i, f, *modes) for k, i, f, low, high in found
-    )
-    return modes[1].value if leaves else "NONE"
+        source = limits.with_limits(limits.lo.reshape(()), limits.hi.reshape(()))
+    return modes[1].value if leaves_format(source, formats, *modes).any() else "NONE"

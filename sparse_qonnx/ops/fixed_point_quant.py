@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,13 @@ from qonnx.core.datatype import BaseDataType, DataType
 
 from sparse_qonnx.errors import InputDataError, PrecisionError
 from sparse_qonnx.fixed import OverflowMode, QuantizerFormat, RoundingMode, quantize
-from sparse_qonnx.grid import Grid, NodeContext, NodeProof, quantized_limits
+from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.integers import powers_of_two
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, parse_function, scalar_datatype, select
 from sparse_qonnx.ops._quantizer import quantizer_call
 from sparse_qonnx.ops.sparse_to_dense import check_coords
+from sparse_qonnx.quantized import quantized_limits
 
 # Statements that round {x} to integers, one a mode; `half` is 0.5.
 _ROUNDINGS = {
@@ -317,27 +318,14 @@ def _quantized_grid(
     at_pixels: bool,
 ) -> Grid:
     """Limits after the quantizer: per element of the broadcast, per channel where the format is read at pixels."""
-    parts = np.broadcast_arrays(*formats, *(() if source is None else (source.lo, source.hi)))
-    (shape,) = {part.shape for part in parts}
     _, _, f_live = _live(formats)
     step_frac = int(f_live.max()) if f_live.size else 0
-    limits_of: dict[tuple[int, ...], tuple[int, int]] = {}
-    keys = list(zip(*(p.reshape(-1).tolist() for p in parts), strict=True))
-    for key in set(keys):
-        k, i, f = key[:3]
-        limits = None
-        if source is not None:
-            unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
-            limits = (key[3] * unit, key[4] * unit)
-        finer = max(step_frac - f, 0)  # only formats without bits, which give 0, are finer than the result
-        first, last = quantized_limits(limits, k, i, f, rounding, overflow)
-        limits_of[key] = first << finer, last << finer
-    lo, hi = (
-        np.array([limits_of[key][side] for key in keys], dtype=object).reshape((1,) * (rank - len(shape)) + shape)
-        for side in (0, 1)
-    )
+    # only formats without bits, which give 0, are finer than the result
+    finer = powers_of_two(np.maximum(step_frac - formats[2], 0))
+    lo, hi = (limit * finer for limit in quantized_limits(source, formats, rounding, overflow))
+    lo, hi = (a.reshape((1,) * (rank - a.ndim) + a.shape) for a in (lo, hi))
     if at_pixels:
-        lo, hi = (reduce(a, axis=(0, 1))[None] for a, reduce in ((lo, np.min), (hi, np.max)))
+        lo, hi = lo.min(axis=(0, 1))[None], hi.max(axis=(0, 1))[None]
     return Grid(lo, hi, step_frac).with_zero()
 
 

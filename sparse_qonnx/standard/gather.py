@@ -9,6 +9,7 @@ import numpy as np
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, numerators, sample_shape
+from sparse_qonnx.integers import integers
 from sparse_qonnx.standard._moves import Move
 
 
@@ -29,7 +30,7 @@ class Gather(Move):
         if table is None or table.lo is not table.hi:
             return NodeProof((None,))
         shape = (1,) * (len(node.output_shapes[0]) - 1)
-        lo, hi = (np.array(v, dtype=object).reshape(shape) for v in (table.lowest, table.highest))
+        lo, hi = (integers(v).reshape(shape) for v in (table.lowest, table.highest))
         return NodeProof((Grid(lo, hi, table.frac),), table.bits)
 
     @classmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
@@ -20,7 +22,7 @@ class Mul(StandardOp):
             return NodeProof((None,))
         a, b = (as_sample(node, n, g) for n, g in enumerate((a, b)))
         corners = [x * y for x in (a.lo, a.hi) for y in (b.lo, b.hi)]
-        lo, hi = (np.array(f.reduce(np.broadcast_arrays(*corners))) for f in (np.minimum, np.maximum))
+        lo, hi = reduce(np.minimum, corners), reduce(np.maximum, corners)
         exact_factor = all(g.divisor == 1 for g in (a, b))
         rounded = a.rounded or b.rounded or not exact_factor
         out = Grid(lo, hi, a.frac + b.frac, a.divisor * b.divisor, rounded)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from onnx import FunctionProto, NodeProto
 
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import OverflowMode, QuantizerFormat, RoundingMode
-from sparse_qonnx.grid import Grid, NodeContext, NodeProof, quantized_limits
+from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.ops._base import Attribute, read_attributes, select
 from sparse_qonnx.ops._quantizer import quantizer_call
+from sparse_qonnx.quantized import quantized_limits
 from sparse_qonnx.standard._base import StandardOp
 
 Array = NDArray[Any]
@@ -129,11 +129,11 @@ class Quant(StandardOp):
         source = node.grids[0]
         if source is not None and source.rounded:
             raise PrecisionError(node.where, "quantizes a sum of quotients", fix="quantize directly after the average")
-        out = _quantized(source, form, len(node.shapes[0]) - 1)
         if node.constants[0] is not None:  # weights: every element is its own interval
             parameters = [p for p in node.constants[1:4] if p is not None]
             exact = Grid.of_constant(quant(node.constants[0], *parameters, **node.attributes), where=node.where)
             return NodeProof((exact,), exact.bits)
+        out = _quantized(source, form, len(node.shapes[0]) - 1)
         if source is None:
             return NodeProof((out,), out.bits)
         return NodeProof((out.occupied(source.occupancy),), max(out.bits, source.bits))
@@ -181,15 +181,8 @@ def quant(x: Array, scale: Array, zero_point: Array, bit_width: Array, **attribu
 
 
 def _quantized(source: Grid | None, form: QuantizerFormat, rank: int) -> Grid:
-    k, i, f = (int(v) for v in (form.signed, form.integer_bits, form.fractional_bits))
-    lo = np.full((1,) * rank, None) if source is None else source.lo
-    hi = lo if source is None else source.hi
-    pairs = []
-    for low, high in zip(lo.flat, hi.flat, strict=True):
-        limits = None
-        if source is not None:
-            unit = Fraction(1, source.divisor) / Fraction(2) ** source.frac
-            limits = (low * unit, high * unit)
-        pairs.append(quantized_limits(limits, k, i, f, form.rounding, form.overflow))
-    first, last = (np.array([p[n] for p in pairs], dtype=object).reshape(lo.shape) for n in (0, 1))
-    return Grid(first, last, f)
+    formats = form.signed, form.integer_bits, form.fractional_bits
+    lo, hi = quantized_limits(source, formats, form.rounding, form.overflow)
+    if source is None:
+        lo, hi = (a.reshape((1,) * rank) for a in (lo, hi))
+    return Grid(lo, hi, int(form.fractional_bits))

@@ -58,6 +58,4 @@ def _reach(grid: Grid, shape: tuple[int, ...], axes: tuple[int, ...], mode: str)
     if mode == "MAX":
         return values
     low, high = (np.broadcast_to(a, shape) for a in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0)))
-    return values.with_limits(
-        np.asarray(low.sum(axis=axes), dtype=object), np.asarray(high.sum(axis=axes), dtype=object)
-    )
+    return values.with_limits(low.sum(axis=axes), high.sum(axis=axes))

@@ -24,10 +24,7 @@ class ReduceMean(StandardOp):
         keep = bool(node.attributes.get("keepdims", 1))
         whole = tuple(int(d) for d in sample if isinstance(d, int))
         count = math.prod(whole[a] for a in axes)
-        lo, hi = (
-            np.asarray(np.broadcast_to(a, whole).sum(axis=axes, keepdims=keep), dtype=object)
-            for a in (grid.lo, grid.hi)
-        )
+        lo, hi = (np.broadcast_to(a, whole).sum(axis=axes, keepdims=keep) for a in (grid.lo, grid.hi))
         partial = max(
             bits_of(np.broadcast_to(a, whole).sum(axis=axes, keepdims=True))
             for a in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0))

@@ -20,10 +20,7 @@ class ReduceSum(StandardOp):
         if grid is None or axes is None or len(whole) != len(node.shapes[0]) - 1:
             return NodeProof((None,))
         keep = bool(node.attributes.get("keepdims", 1))
-        lo, hi = (
-            np.asarray(np.broadcast_to(a, whole).sum(axis=axes, keepdims=keep), dtype=object)
-            for a in (grid.lo, grid.hi)
-        )
+        lo, hi = (np.broadcast_to(a, whole).sum(axis=axes, keepdims=keep) for a in (grid.lo, grid.hi))
         extremes = (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0))
         partial = max(bits_of(np.broadcast_to(a, whole).sum(axis=axes, keepdims=True)) for a in extremes)
         out = Grid(lo, hi, grid.frac, grid.divisor, grid.rounded_in_sums)
