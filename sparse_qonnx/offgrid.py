@@ -52,14 +52,11 @@ class OffGrid:
         with np.errstate(over="ignore"):
             steps = values * values.dtype.type(2.0**kind.frac) if values.dtype.kind == "f" else values * 2.0**kind.frac
         whole = np.rint(steps)
-        if (
-            np.array_equal(whole, steps)
-            and whole.min(initial=0) >= kind.lowest
-            and whole.max(initial=0) <= kind.highest
-        ):
+        lowest, beyond = float(kind.lowest), float(kind.highest + 1)  # a power of two, which every type holds
+        if np.array_equal(whole, steps) and whole.min(initial=0) >= lowest and whole.max(initial=0) < beyond:
             return cls(values.size)
         unknown = np.isnan(steps)
-        outside = (whole < kind.lowest) | (whole > kind.highest)
+        outside = (whole < lowest) | (whole >= beyond)
         between = (whole != steps) & ~outside & ~unknown
         return cls(values.size, *(int(np.count_nonzero(found)) for found in (between, outside, unknown)))
 

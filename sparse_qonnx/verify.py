@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
 from sparse_qonnx.comparison import Comparison, ComparisonTable, Report
+from sparse_qonnx.datasets.convert import as_float, check_kind
 from sparse_qonnx.datasets.events import Events, InMemoryEvents, check_lengths
 from sparse_qonnx.errors import InputDataError, ModelFileError
 from sparse_qonnx.files import is_model, read_model
@@ -61,8 +62,8 @@ def verify(
 
     Args:
         model: the ONNX file, as a path, bytes, or in memory.
-        x: events `[B, ...]`, or a mapping from input name for models with several inputs, or `datasets.Events`, of
-            which only a batch at a time is in memory.
+        x: events `[B, ...]` of any numeric type, or a mapping from input name for models with several inputs, or
+            `datasets.Events`, of which only a batch at a time is in memory.
         keras_model: the Keras model that was exported, in memory or the path of its `.keras` file, or None.
         project: the result of `to_hls`, compiled, or None.
         others: more ONNX files that are to compute the same, such as this one after a tool changed it.
@@ -149,6 +150,7 @@ class Verifier:
 
     def compare(self, given: Tensors) -> Report:
         """Compare the implementations on some events, arrays `[B, ...]` by input name."""
+        given = {name: as_float(f"input {name!r}", values) for name, values in given.items()}
         rounded = {n: self._types[n].quantize(v) if n in self._types else v for n, v in given.items()}
         batch = {name: values.astype(np.float32) for name, values in rounded.items()}
         wanted = self._reference(batch)
@@ -195,7 +197,7 @@ class _Tolerances:
 
 
 def _in_memory(proto: ModelProto, x: Any) -> InMemoryEvents:
-    """Checked float32 or float64 arrays by input name."""
+    """Checked arrays by input name, in the types that they have."""
     shapes = input_shapes(proto)
     if not isinstance(x, Mapping):
         if len(shapes) != 1:
@@ -206,7 +208,8 @@ def _in_memory(proto: ModelProto, x: Any) -> InMemoryEvents:
             )
         x = dict.fromkeys(shapes, x)
     given = {name: np.asarray(values) for name, values in x.items()}
-    as_run = {name: v.astype(np.float32) if v.dtype == np.float64 else v for name, v in given.items()}
-    check_inputs({name: ("tensor(float)", shape) for name, shape in shapes.items()}, as_run)
+    for name, values in given.items():
+        check_kind(f"input {name!r}", values.dtype)
+    check_inputs({name: ("", shape) for name, shape in shapes.items()}, given)
     check_lengths("x", given)
     return InMemoryEvents(given)

@@ -134,7 +134,7 @@ def test_something_else_is_refused(tmp_path: Path, small_model: Path, events: Pa
         model = tmp_path / "other.onnx"
         model.write_bytes(other.SerializeToString())
     else:
-        options = {"batch": {"batch": 4}, "tensor": {"tensor": "conv"}, "kernels": {"kernels": "native"}}[change]
+        options = {"batch": {"batch": 4}, "tensor": {"tensors": ["conv"]}, "kernels": {"kernels": "native"}}[change]
     with pytest.raises(ConfigurationError, match=f"another {change}"):
         run(model, events, output, **options)
     assert {path: path.read_bytes() for path in tmp_path.glob("y.npy*")} == before
@@ -168,7 +168,7 @@ def test_files_of_others_are_left_alone(tmp_path: Path, small_model: Path, event
 
 def test_a_tensor_without_events(tmp_path: Path, small_model: Path, events: Path) -> None:
     with pytest.raises(ConfigurationError, match="an entry an event"):
-        run(small_model, events, tmp_path / "y.npy", tensor="conv.kernel.q")
+        run(small_model, events, tmp_path / "y.npy", tensors=["conv.kernel.q"])
     assert left(tmp_path) == {"x.npy"}
 
 

@@ -129,7 +129,7 @@ def test_table_has_a_row_for_each_tensor() -> None:
     [
         (np.zeros((2, 6, 7, 1), np.float32), r"has shape \[2, 6, 7, 1\]"),
         (np.zeros((0, 6, 8, 1), np.float32), r"has \[0\] events"),
-        (np.zeros((2, 6, 8, 1), np.int32), "has type int32"),
+        (np.zeros((2, 6, 8, 1), np.complex64), "has type complex64"),
         ({"picture": np.zeros((2, 6, 8, 1), np.float32)}, "is not an input of the model"),
     ],
 )

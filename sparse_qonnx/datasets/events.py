@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from sparse_qonnx.datasets.convert import as_float32, check_kind
 from sparse_qonnx.datasets.files import ArrayFile, open_array
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.runtime import check_inputs, input_shapes
@@ -80,13 +81,18 @@ class FileSequence:
         return (self._ends[-1], *self.files[0].shape[1:])
 
     def read(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Events `start` to `stop`; float64 is rounded to float32."""
+        """Events `start` to `stop`, as float32; float64 is rounded.
+
+        Raises:
+            InputDataError: for integers that float32 does not hold.
+        """
         found = np.empty((stop - start, *self.shape[1:]), np.float32)
         for file, end in zip(self.files, self._ends, strict=True):
             first = end - file.shape[0]
             if first < stop and end > start:
                 begin, last = max(start, first), min(stop, end)
-                found[begin - start : last - start] = file.read(begin - first, last - first)
+                values = file.read(begin - first, last - first)
+                found[begin - start : last - start] = as_float32(file.where, values)
         return found
 
 
@@ -133,7 +139,8 @@ def open_events(model: ModelProto, arguments: Sequence[str]) -> FileEvents:
         model: the model.
         arguments: each `[NAME=]PATH[:KEY]`: NAME of the input where there are several, PATH of a `.npy`, `.npz` or HDF5
             file or a pattern such as `run*/*.npy` (in alphabetical order), KEY of the array in a file that holds
-            several. Several arguments for one input follow one another. float64 is rounded to float32.
+            several. Several arguments for one input follow one another. Integers and float16 become float32 batch by
+            batch, float64 is rounded to it.
 
     Raises:
         InputDataError: for unreadable files, unknown or missing names, wrong shapes or types.
@@ -186,12 +193,7 @@ def _check_alike(name: str, files: Sequence[ArrayFile]) -> None:
             problem = f"has shape {list(file.shape)}, unlike {first.path!r}"
             raise InputDataError(f"input {name!r}: {file.where}", problem, allowed=f"[B, {str(first.shape[1:])[1:-1]}]")
     for file in files:
-        kind = np.dtype(file.dtype)
-        if kind.kind != "f" or kind.itemsize not in (4, 8):
-            fix = "convert it with x.astype(np.float32)"
-            raise InputDataError(
-                f"input {name!r}: {file.where}", f"has type {kind}", allowed="float32, or float64, rounded", fix=fix
-            )
+        check_kind(f"input {name!r}: {file.where}", np.dtype(file.dtype))
 
 
 def _stand_in(sequence: FileSequence) -> NDArray[np.float32]:

@@ -252,17 +252,22 @@ def _read_npz(file: ArrayFile) -> Reader:
 # ---- HDF5 -----------------------------------------------------------------------------------------------------------
 
 
-def _h5py() -> Any:
+def import_h5py(what: str = "HDF5 input") -> Any:
+    """The package h5py.
+
+    Raises:
+        ToolError: it is not installed.
+    """
     try:
         import h5py
     except ImportError as error:
         fix = "pip install 'sparse-qonnx[hdf5]'"
-        raise ToolError("HDF5 input", "needs the package h5py, which is not installed", fix=fix) from error
+        raise ToolError(what, "needs the package h5py, which is not installed", fix=fix) from error
     return h5py
 
 
 def _describe_hdf5(path: str, key: str) -> tuple[str, tuple[int, ...], np.dtype[Any]]:
-    h5py = _h5py()
+    h5py = import_h5py()
     names: list[str] = []
     with h5py.File(path, "r") as file:
         file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
@@ -275,7 +280,7 @@ def _describe_hdf5(path: str, key: str) -> tuple[str, tuple[int, ...], np.dtype[
 
 class _Dataset:
     def __init__(self, path: str, key: str) -> None:
-        self._dataset = _h5py().File(path, "r")[key]
+        self._dataset = import_h5py().File(path, "r")[key]
 
     def read(self, start: int, stop: int) -> Array:
         found: Array = self._dataset[start:stop]

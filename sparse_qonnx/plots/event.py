@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from sparse_qonnx.datasets.convert import as_float32
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.layers import Layer, LayeredGraph, SlotMap, describe_shape
@@ -128,7 +129,7 @@ def _one_event(proto: ModelProto, event: Array | Mapping[str, Array]) -> dict[st
         event = dict.fromkeys(shapes, event)
     found = {}
     for name, array in event.items():
-        values = np.asarray(array, dtype=np.float32)
+        values = as_float32(f"event {name!r}", np.asarray(array))
         found[name] = values if values.ndim == len(shapes.get(name, ())) else values[None]
         if len(found[name]) != 1:
             raise InputDataError(f"event {name!r}", f"holds {len(values)} events", allowed="one")

@@ -13,7 +13,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from sparse_qonnx.errors import ConfigurationError, OutputPathError
 from sparse_qonnx.files import write_bytes
-from sparse_qonnx.system.atomic import as_output_error, create, into_place, token
+from sparse_qonnx.system.atomic import as_output_error, atomic_file, create, into_place, token
 from sparse_qonnx.system.locks import LocksUnsupported, is_file_of, try_lock
 from sparse_qonnx.system.outputs import output_file
 from sparse_qonnx.system.regular import read_regular
@@ -134,6 +134,14 @@ class Resumable:
         with as_output_error(self._where):
             self._sync()
             into_place(self._part, self._output)
+        self._forget()
+
+    def complete_as(self, write: Callable[[Path, IO[bytes]], None]) -> None:
+        """Let the output be what is written from the part, whose path and a stream are given; nothing else is left."""
+        with as_output_error(self._where):
+            self._save()
+            with atomic_file(self._output) as stream:
+                write(self._part, stream)
         self._forget()
 
     # ---- the part ---------------------------------------------------------------------------------------------------

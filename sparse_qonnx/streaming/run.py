@@ -1,13 +1,11 @@
-"""`sparse-qonnx run`: one tensor of all events, in a `.npy` file."""
+"""`sparse-qonnx run`: tensors of all events, in a file."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,17 +17,18 @@ from onnx import ModelProto
 
 import sparse_qonnx
 from sparse_qonnx.datasets.events import Events, files_of
-from sparse_qonnx.datasets.files import read_npy_header
 from sparse_qonnx.errors import ConfigurationError
+from sparse_qonnx.files import read_model
+from sparse_qonnx.fixed import FixedPointType
+from sparse_qonnx.offgrid import OffGrid
+from sparse_qonnx.passes.infer_grids import input_types
 from sparse_qonnx.runtime import InferenceSession, affordable_batch, with_outputs
+from sparse_qonnx.streaming.formats import Format, Written, format_of, record_type, records
 from sparse_qonnx.streaming.resume import Resumable
 from sparse_qonnx.streaming.spans import Runner, cut, run_here, span_size
 
 Array = NDArray[Any]
 Progress = Callable[[int, int], None]
-
-_HEADER_BYTES = 1 << 12
-"""More than the header of a `.npy` file of numbers."""
 
 
 @dataclass(frozen=True)
@@ -37,36 +36,61 @@ class RunJob:
     """Running a model: what to run, and over what.
 
     Attributes:
-        model: the file, with the tensor as an output.
-        tensor: which one to return.
+        model: the file, with the tensors as outputs.
+        tensors: which ones to return.
         kernels: `native` or `function`.
         batch: events in a call of onnxruntime.
         events: all of them.
     """
 
     model: bytes
-    tensor: str
+    tensors: tuple[str, ...]
     kernels: str
     batch: int
     events: Events
 
-    def __call__(self, start: int, stop: int) -> Array:
-        """The tensor for these events."""
-        session = _session(self.model, self.kernels)
+    def __call__(self, start: int, stop: int) -> tuple[list[Array], OffGrid]:
+        """The tensors for these events, and how many of their values the input type does not hold."""
+        session, types = _session(self.model, self.kernels)
         inputs = self.events.read(start, stop)
-        parts = []
+        parts, off_grid = [], OffGrid()
         for first, last in cut(0, stop - start, self.batch):
-            (part,) = session.run([self.tensor], {name: array[first:last] for name, array in inputs.items()})
-            if part.ndim == 0 or len(part) != last - first:
-                problem = f"has shape {list(part.shape)} for {last - first} events"
-                raise ConfigurationError(f"tensor {self.tensor!r}", problem, allowed="a tensor with an entry an event")
-            parts.append(part)
-        return np.concatenate(parts)
+            batch = {name: array[first:last] for name, array in inputs.items()}
+            parts.append(session.run(self.tensors, batch))
+            for name, part in zip(self.tensors, parts[-1], strict=True):
+                _check_result(name, part, last - first)
+            off_grid += sum((OffGrid.count(values, types.get(name)) for name, values in batch.items()), OffGrid())
+        return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)], off_grid
+
+
+def _check_result(name: str, values: Any, events: int) -> None:
+    where = f"tensor {name!r}"
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
+        raise ConfigurationError(where, "holds no numbers", fix="choose others with --tensor")
+    if values.ndim == 0 or len(values) != events:
+        problem = f"has shape {list(values.shape)} for {events} events"
+        allowed, fix = "a tensor with an entry an event", "choose others with --tensor"
+        raise ConfigurationError(where, problem, allowed=allowed, fix=fix)
 
 
 @lru_cache(maxsize=1)
-def _session(model: bytes, kernels: str) -> InferenceSession:
-    return InferenceSession(model, kernels=kernels)
+def _session(model: bytes, kernels: str) -> tuple[InferenceSession, dict[str, FixedPointType]]:
+    proto = read_model(model)
+    return InferenceSession(proto, kernels=kernels), input_types(proto)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run wrote.
+
+    Attributes:
+        arrays: in the file.
+        inputs: values that were read, and how many of them the stated input type does not hold; they were run as they
+            are.
+    """
+
+    arrays: tuple[Written, ...]
+    inputs: OffGrid
 
 
 def run_to_file(
@@ -74,52 +98,58 @@ def run_to_file(
     events: Events,
     output: Path,
     *,
-    tensor: str | None = None,
+    tensors: Sequence[str] | None = None,
     kernels: str = "native",
     batch: int = 256,
     restart: bool = False,
     runner: Runner = run_here,
     progress: Progress | None = None,
-) -> tuple[str, tuple[int, ...], np.dtype[Any]]:
-    """Run all events and write one tensor of them, going on where an interrupted run stopped.
+) -> Result:
+    """Run all events and write tensors of them, going on where an interrupted run stopped.
 
     Args:
         model: the model.
         events: what to run it over.
-        output: `.npy` file; `Resumable` says what lies beside it meanwhile.
-        tensor: which one, the first output by default.
+        output: `.npy`, `.npz` or HDF5 file, see `formats`; `Resumable` says what lies beside it meanwhile.
+        tensors: which ones, every output by default.
         kernels: see `InferenceSession`.
         batch: events in a call of onnxruntime.
         restart: begin again whatever an earlier run left.
         runner: where the spans are run.
         progress: called with the events done and the events in all.
 
-    Returns:
-        Name, shape `[B, ...]` and type of what was written.
-
     Raises:
         ModelFileError: for an unknown tensor, or a model that onnxruntime rejects.
-        ConfigurationError: if an earlier run with the same output was of something else; for a tensor without events.
-        OutputPathError: if it cannot be written.
+        ConfigurationError: if an earlier run with the same output was of something else; for a tensor without events;
+            for several tensors in a format that holds one.
+        OutputPathError: if it cannot be written, or the ending of its name is that of no format.
         InputDataError: if an input file is damaged or changed meanwhile.
+        ToolError: for HDF5 without h5py.
     """
-    name = tensor or model.graph.output[0].name
+    names = tuple(dict.fromkeys(tensors or (value.name for value in model.graph.output)))
+    form = format_of(output, names)
     batch = affordable_batch(model, batch)
-    job = RunJob(with_outputs(model, [name]).SerializeToString(), name, kernels, batch, events)
-    key, total = work_key(model, events, tensor=name, kernels=kernels, batch=batch), len(events)
+    job = RunJob(with_outputs(model, names).SerializeToString(), names, kernels, batch, events)
+    key, total = work_key(model, events, tensor=list(names), kernels=kernels, batch=batch), len(events)
     with Resumable(output, key, restart, [file.path for file in files_of(events)]) as file:
-        start, shape, dtype = _position(file, total)
+        start, arrays, off_grid = _position(file, names, total, form)
         spans = cut(start, total, span_size(model, batch))
-        for (_, stop), values in zip(spans, runner(job, spans), strict=True):
-            if not shape:
-                shape, dtype = (total, *values.shape[1:]), values.dtype
-                file.append(_header(shape, dtype))
-            file.append(np.ascontiguousarray(values).tobytes())
-            file.done({"events": stop})
+        for (_, stop), (values, found) in zip(spans, runner(job, spans), strict=True):
+            if not arrays:
+                arrays = [Written(n, (total, *v.shape[1:]), v.dtype) for n, v in zip(names, values, strict=True)]
+                file.append(form.header(arrays))
+            off_grid += found
+            file.append(records(values))
+            kinds = [[array.dtype.str, list(array.shape[1:])] for array in arrays]
+            file.done({"events": stop, "arrays": kinds, "off_grid": asdict(off_grid)})
             if progress is not None:
                 progress(stop, total)
-        file.complete()
-    return name, shape, dtype
+        write = form.write
+        if write is None:
+            file.complete()
+        else:
+            file.complete_as(lambda part, stream: write(part, arrays, stream))
+    return Result(tuple(arrays), off_grid)
 
 
 def work_key(model: ModelProto, events: Events, **options: Any) -> dict[str, Any]:
@@ -133,23 +163,16 @@ def work_key(model: ModelProto, events: Events, **options: Any) -> dict[str, Any
     }
 
 
-def _header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    stream = io.BytesIO()
-    fields = {"shape": shape, "fortran_order": False, "descr": np.lib.format.dtype_to_descr(dtype)}
-    np.lib.format.write_array_header_1_0(stream, fields)
-    return stream.getvalue()
-
-
-def _position(file: Resumable, total: int) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
-    """Events done, and shape and type of the array; the work begins again unless header, count and size agree."""
+def _position(file: Resumable, names: Sequence[str], total: int, form: Format) -> tuple[int, list[Written], OffGrid]:
+    """Events done, the arrays, and what was counted; the work begins again unless header, count and size agree."""
     if file.progress:
-        events: Any = file.progress.get("events")
-        with suppress(ValueError):
-            stream = io.BytesIO(file.read(_HEADER_BYTES))
-            shape, fortran, dtype = read_npy_header(stream)
-            row = math.prod(shape[1:]) * dtype.itemsize
-            is_counted = isinstance(events, int) and 0 < events <= total and shape[:1] == (total,) and not fortran
-            if is_counted and stream.tell() + events * row == file.size:
-                return events, shape, dtype
+        with suppress(KeyError, TypeError, ValueError):
+            done, kinds = file.progress["events"], file.progress["arrays"]
+            described = zip(names, kinds, strict=True)
+            arrays = [Written(name, (total, *shape), np.dtype(dtype)) for name, (dtype, shape) in described]
+            header = form.header(arrays)
+            size = len(header) + done * record_type(arrays).itemsize
+            if 0 < done <= total and size == file.size and file.read(len(header)) == header:
+                return done, arrays, OffGrid(**file.progress["off_grid"])
         file.begin_again("what an interrupted run left is no array with as many events as it counted")
-    return 0, (), np.dtype(np.float32)
+    return 0, [], OffGrid()

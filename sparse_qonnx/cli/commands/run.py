@@ -15,8 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("model", metavar="MODEL.onnx", help="model file")
     add_input(parser, required=True)
-    parser.add_argument("-o", "--output", required=True, metavar="Y.npy", help="file to write")
-    parser.add_argument("--tensor", metavar="NAME", help="tensor to write instead of the first output")
+    output = "file to write: .npy for one tensor, .npz or .h5 for any number"
+    parser.add_argument("-o", "--output", required=True, metavar="Y.npy", help=output)
+    tensor = "tensor to write instead of all outputs (repeatable)"
+    parser.add_argument("--tensor", action="append", metavar="NAME", help=tensor)
     kernels = "native kernels (default), or the function bodies in the file, as stock onnxruntime runs them"
     parser.add_argument("--kernels", choices=["native", "function"], default="native", help=kernels)
     add_data(parser, batch=256)
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run all events and write one tensor of them."""
+    """Run all events and write the outputs, or chosen tensors."""
     from sparse_qonnx.datasets import open_events
     from sparse_qonnx.files import read_model
     from sparse_qonnx.streaming.run import run_to_file
@@ -34,16 +36,18 @@ def run(args: argparse.Namespace) -> int:
     model = read_model(args.model)
     events = open_events(model, args.input)
     with runner(args, events) as spread, progress("running") as advance:
-        name, shape, dtype = run_to_file(
+        result = run_to_file(
             model,
             events,
             Path(args.output),
-            tensor=args.tensor,
+            tensors=args.tensor,
             kernels=args.kernels,
             batch=args.batch,
             restart=args.restart,
             runner=spread,
             progress=advance,
         )
-    say(f"wrote {args.output}: {name} {list(shape)} {dtype}")
+    say(f"wrote {args.output}: {', '.join(map(str, result.arrays))}")
+    if result.inputs.changed:
+        say(f"{result.inputs.describe()}; they were run as they are, firmware would round or saturate them")
     return OK
