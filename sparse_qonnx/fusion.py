@@ -24,11 +24,13 @@ from sparse_qonnx.errors import SparseQonnxError
 from sparse_qonnx.fixed import quantize
 from sparse_qonnx.graph import QUANT_DOMAIN, all_values, initializers, tensor_shape
 from sparse_qonnx.grid import FLOAT32_BITS, FLOAT64_BITS
+from sparse_qonnx.naming import Names
 from sparse_qonnx.ops import DOMAIN
 from sparse_qonnx.ops._base import Shape
 from sparse_qonnx.ops.fixed_point_quant import NO_COORDS
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, node_attributes
 from sparse_qonnx.standard.quant import quant
+from sparse_qonnx.uses import reads
 
 Array = NDArray[Any]
 
@@ -73,6 +75,7 @@ class _Graph:
         self.made: dict[str, Array] = {}
         self.values = all_values(model)
         self.outputs = {v.name for v in model.graph.output}
+        self._names = Names.of_tensors(model)
         self._proof: Proof | None = None
 
     def find(self, domain: str, op_type: str) -> Iterator[NodeProto]:
@@ -80,25 +83,19 @@ class _Graph:
 
     def only_reader(self, name: str) -> NodeProto | None:
         """The one node that reads a tensor nobody else needs."""
-        readers = [node for node in self.nodes if name in node.input]
+        readers = [node for node in self.nodes if name in reads(node)]
         if name in self.outputs or len(readers) != 1 or list(readers[0].input).count(name) != 1:
             return None
         return readers[0]
 
     def constant(self, wanted: str, values: Array) -> str:
-        name = wanted
-        while name in self.values or name in self.constants:
-            name += "_"
+        name = self._names(wanted)
         self.constants[name] = self.made[name] = values
         return name
 
     def fresh(self, like: str) -> str:
         """Name of a new tensor."""
-        name = f"{like}.sparse"
-        while name in self.values:
-            name += "_"
-        self.values[name] = helper.make_empty_tensor_value_info(name)
-        return name
+        return self._names(f"{like}.sparse")
 
     def replace(self, old: list[NodeProto], new: list[NodeProto]) -> None:
         """Put nodes where the last of the old ones was."""
@@ -137,7 +134,7 @@ class _Graph:
         graph = result.graph
         del graph.node[:], graph.quantization_annotation[:]
         graph.node.extend(self.nodes)
-        read = {name for node in self.nodes for name in node.input} | self.outputs
+        read = self.outputs.union(*map(reads, self.nodes))
         kept = [t for t in graph.initializer if t.name in read]
         kept += [numpy_helper.from_array(np.ascontiguousarray(v), n) for n, v in self.made.items() if n in read]
         del graph.initializer[:]

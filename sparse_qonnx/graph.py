@@ -12,9 +12,11 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 
 from sparse_qonnx.errors import ModelFileError, PrecisionError
 from sparse_qonnx.grid import Grid
+from sparse_qonnx.naming import Names
 from sparse_qonnx.ops import DOMAIN, VERSION, operators
 from sparse_qonnx.ops._base import Shape
 from sparse_qonnx.ops._base import tensor_shape as tensor_shape
+from sparse_qonnx.origin import assign
 
 Array = NDArray[Any]
 
@@ -56,28 +58,26 @@ class GraphBuilder:
 
     Args:
         name: name of the graph.
-        reserved: names that no value gets while they are in here.
+        reserved: names that no value gets before `release`.
     """
 
     def __init__(self, name: str, reserved: Iterable[str] = ()) -> None:
         self.name = name
-        self.reserved = set(reserved)
+        self._reserved = frozenset(reserved)
         self.nodes: list[NodeProto] = []
         self.initializers: dict[str, TensorProto] = {}
         self.inputs: list[str] = []
         self.outputs: list[str] = []
         self.values: dict[str, ValueInfoProto] = {}
-        self._node_names: set[str] = set()
+        self._names, self._node_names = Names(self._reserved), Names()
+        self.layer = ""
+        """Name of the layer that nodes belong to which are appended now; "" for none."""
 
     # ---- values -------------------------------------------------------------------------------------------------
 
-    def unique(self, name: str) -> str:
-        """`name`, or `name_1`, `name_2`, … where it is taken by another value."""
-        taken, candidate, n = self.values.keys() | self.reserved, name, 0
-        while candidate in taken:
-            n += 1
-            candidate = f"{name}_{n}"
-        return candidate
+    def release(self) -> None:
+        """Let values have the names that were reserved."""
+        self._names.free(self._reserved)
 
     def shape(self, name: str) -> Shape:
         """Shape of a value, `("batch", …)` for data."""
@@ -85,7 +85,7 @@ class GraphBuilder:
 
     def input(self, name: str, sample_shape: Sequence[int], elem_type: int = TensorProto.FLOAT) -> str:
         """Declare a graph input `[batch, *sample_shape]`."""
-        name = self.unique(name)
+        name = self._names(name)
         self.values[name] = helper.make_tensor_value_info(name, elem_type, [BATCH, *sample_shape])
         self.inputs.append(name)
         return name
@@ -104,7 +104,7 @@ class GraphBuilder:
         return self._initializer(name, np.ascontiguousarray(values))
 
     def _initializer(self, name: str, values: Array) -> str:
-        name = self.unique(name)
+        name = self._names(name)
         tensor = numpy_helper.from_array(values, name)
         self.initializers[name] = tensor
         self.values[name] = helper.make_tensor_value_info(name, tensor.data_type, list(tensor.dims))
@@ -148,14 +148,12 @@ class GraphBuilder:
         Returns:
             The names of the results.
         """
-        unique: list[str] = []
-        for wanted in outputs:
-            candidate = self.unique(wanted)
-            self.values[candidate] = ValueInfoProto()
-            unique.append(candidate)
+        unique = [self._names(wanted) for wanted in outputs]
         node = helper.make_node(
-            op_type, list(inputs), unique, name=self._node_name(name or unique[0]), domain=domain, **attrs
+            op_type, list(inputs), unique, name=self._node_names(name or unique[0]), domain=domain, **attrs
         )
+        if self.layer:
+            assign(node, self.layer)
         self.nodes.append(node)
         for value in infer_node(node, self.values, self.initializers):
             self.values[value.name] = value
@@ -164,14 +162,6 @@ class GraphBuilder:
     def sparse(self, op_type: str, inputs: Sequence[str], outputs: Sequence[str], **attrs: Any) -> tuple[str, ...]:
         """Append a node of this package's domain."""
         return self.node(op_type, inputs, outputs, domain=DOMAIN, **attrs)
-
-    def _node_name(self, name: str) -> str:
-        candidate, n = name, 0
-        while candidate in self._node_names:
-            n += 1
-            candidate = f"{name}_{n}"
-        self._node_names.add(candidate)
-        return candidate
 
     def build(self) -> ModelProto:
         """The model: all types stated, no functions attached yet (see passes.attach_functions)."""

@@ -23,6 +23,7 @@ from sparse_qonnx.passes.annotate import WEIGHTS_KEY
 from sparse_qonnx.passes.infer_grids import input_types
 from sparse_qonnx.reference import run_reference
 from sparse_qonnx.runtime import InferenceSession, run_qonnx, with_outputs
+from sparse_qonnx.uses import reads
 
 Array = NDArray[Any]
 Tensors = dict[str, Array]
@@ -147,7 +148,7 @@ def interface_of(proto: ModelProto) -> Interface:
     live = {value.name for value in proto.graph.input}
     found = []
     for node in proto.graph.node:
-        if live.intersection(node.input):
+        if live.intersection(reads(node)):
             live.update(node.output)
             found += [n for n in node.output if n in values and values[n].type.tensor_type.elem_type in numeric]
     outputs = [value.name for value in proto.graph.output if found]

@@ -15,6 +15,7 @@ from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types
+from sparse_qonnx.roles import coordinates
 from sparse_qonnx.text import marked_up
 
 
@@ -26,7 +27,7 @@ def describe(source: ModelSource) -> Iterator[RenderableType]:
     """
     model = read_model(source)
     proof = infer_grids(model)
-    values = all_values(model)
+    values, places = all_values(model), coordinates(model)
     opsets = ", ".join(f"{o.domain or 'onnx'} {o.version}" for o in model.opset_import)
     name, size = model.graph.name, model.ByteSize()
     if isinstance(source, str | os.PathLike):
@@ -42,7 +43,7 @@ def describe(source: ModelSource) -> Iterator[RenderableType]:
     for node in model.graph.node:
         for n, name in enumerate(output for output in node.output if output):
             operator = node.op_type if n == 0 else ""
-            cells = (name, operator, _shape(values.get(name)), _element(values.get(name)), _exact(proof, name))
+            cells = (name, operator, _shape(values.get(name)), _element(values.get(name)), _exact(proof, places, name))
             table.add_row(*(marked_up(cell) for cell in cells))
     yield table
     parameters = sum(t.ByteSize() for t in model.graph.initializer)
@@ -61,8 +62,8 @@ def _element(value: ValueInfoProto | None) -> str:
     return "?" if value is None else TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
 
 
-def _exact(proof: Proof, name: str) -> str:
-    if name.endswith("coords"):
+def _exact(proof: Proof, places: frozenset[str], name: str) -> str:
+    if name in places:
         return "row, column"
     grid = proof.grids.get(name)
     return "floating point" if grid is None else grid.describe()

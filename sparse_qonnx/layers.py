@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from sparse_qonnx.fixed import QuantizerFormat
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.grid import FLOAT32_BITS, FLOAT64_BITS, Array, Grid, NodeProof
-from sparse_qonnx.ops import DOMAIN
+from sparse_qonnx.naming import Names
 from sparse_qonnx.ops._base import Shape
+from sparse_qonnx.origin import layers_of
 from sparse_qonnx.passes.infer_grids import infer_grids, input_types, node_context
+from sparse_qonnx.passes.split_variadic import split_variadic
+from sparse_qonnx.roles import coordinates, made_coordinates
 from sparse_qonnx.standard import rule_of
+from sparse_qonnx.uses import reads
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,10 @@ class Weights:
 
 @dataclass
 class Layer:
-    """Nodes of one name, as a Keras layer has become them.
+    """Nodes of one layer, as a Keras layer has become them.
 
     Attributes:
-        name: of the layer: that of its nodes up to the first point.
+        name: of the layer, as the file says; of its only node where the file says nothing.
         nodes: on the way of the data, in their order; weights' quantizers are not among them.
         sources: names of the layers and inputs whose results it reads, in the order of the graph.
         outputs: tensors that other layers read, or the last ones.
@@ -126,12 +131,15 @@ class LayeredGraph:
         types = input_types(model)
         self.inputs = {v.name: (tensor_shape(v), types.get(v.name)) for v in model.graph.input}
         self.layers: dict[str, Layer] = {}
+        self._stated = layers_of(model.graph.node, model)
+        self._shown: dict[str, str] = {}
+        self._names = Names(self.inputs)
         self.maps: dict[str, SlotMap] = {}
-        self._coords: set[str] = set()
+        self._coords = coordinates(model)
         self._owner: dict[str, str] = {name: name for name in self.inputs}
         self._weights: dict[str, Weights] = {}
         for node in model.graph.node:
-            if self._owner.keys().isdisjoint(node.input):
+            if self._owner.keys().isdisjoint(reads(node)):
                 self._add_weights(node)
             else:
                 self._add(node)
@@ -167,12 +175,22 @@ class LayeredGraph:
             text += "; the division is carried to the next quantizer"
         return text
 
+    def layer_of_stage(self, node: str) -> str:
+        """Name of the layer that a node belongs to, of this model or of its copy with operators of two; "" for none."""
+        return self._shown.get(self._stages.get(node, ""), "")
+
+    @cached_property
+    def _stages(self) -> dict[str, str]:
+        split = split_variadic(self.model)
+        return layers_of(split.graph.node, split)
+
     # ---- reading the graph ------------------------------------------------------------------------------------------
 
     def _layer_of(self, node: NodeProto) -> Layer:
-        name = (node.name or next(iter(node.output), "")).partition(".")[0]
-        while name in self.inputs:  # a layer is told from an input of its name
-            name += "'"
+        stated = self._stated[node.name]
+        if stated not in self._shown:
+            self._shown[stated] = self._names(stated)  # a layer is told from an input of its name
+        name = self._shown[stated]
         return self.layers.setdefault(name, Layer(name))
 
     def _add_weights(self, node: NodeProto) -> None:
@@ -189,7 +207,7 @@ class LayeredGraph:
         layer = self._layer_of(node)
         layer.nodes.append(node)
         layer.proofs.append(self.proof.nodes[node.name])
-        for name in node.input:
+        for name in reads(node):
             owner = None if name in self._coords else self._owner.get(name)
             if owner is not None and owner != layer.name and owner not in layer.sources:
                 layer.sources.append(owner)
@@ -219,30 +237,30 @@ class LayeredGraph:
     def _add_maps(self, node: NodeProto) -> None:
         """A node with coordinates among its results makes new ones; others keep those of what they read."""
         found = None
-        if node.domain == DOMAIN and len(node.output) == 2:
-            self._coords.add(node.output[1])
-            found = self._new_map(node)
+        places = [*made_coordinates(node)]
+        if places:
+            found = self._new_map(node, places[0])
         elif len(self.shape(node.output[0])) == 3:
             sources = [self.maps[n] for n in node.input if n in self.maps]
             found = sources[0] if sources else None
         if found is not None:
             self.maps[node.output[0]] = found
 
-    def _new_map(self, node: NodeProto) -> SlotMap | None:
+    def _new_map(self, node: NodeProto, places: str) -> SlotMap | None:
         context = node_context(node, self.values, self.proof)
         sizes = context.attributes.get("spatial_shape")
         kernel = context.attributes.get("kernel_shape", (1, 1))
         height, width = sizes if sizes is not None else self.shape(node.input[0])[1:3]
         if not isinstance(height, int) or not isinstance(width, int):
             return None
-        return SlotMap(node.output[1], height // kernel[0], width // kernel[1])
+        return SlotMap(places, height // kernel[0], width // kernel[1])
 
     def _find_outputs(self) -> None:
         results = {value.name for value in self.model.graph.output}
         readers: dict[str, set[str]] = {}
         for layer in self.layers.values():
             for node in layer.nodes:
-                for name in node.input:
+                for name in reads(node):
                     readers.setdefault(name, set()).add(layer.name)
         for layer in self.layers.values():
             produced = [name for node in layer.nodes for name in node.output if name]

@@ -25,7 +25,9 @@ from sparse_qonnx.errors import ConfigurationError
 from sparse_qonnx.files import write_model
 from sparse_qonnx.fixed import OverflowMode, RoundingMode
 from sparse_qonnx.graph import BATCH, IR_VERSION, OPSETS, QUANT_DOMAIN, infer_node, weight_quantizer
+from sparse_qonnx.naming import Names
 from sparse_qonnx.ops import DOMAIN
+from sparse_qonnx.origin import LAYER_KEY
 from sparse_qonnx.passes import finalize
 from sparse_qonnx.standard.quant import ROUNDING_NAMES
 
@@ -72,6 +74,7 @@ class Network:
         self._inputs: list[ir.Value] = []
         self._outputs: list[ir.Value] = []
         self._values: dict[str, ir.Value] = {}
+        self._names = Names(first=0)
         self._infos: dict[str, ValueInfoProto] = {}
         self._tensors: dict[str, TensorProto] = {}
 
@@ -89,18 +92,11 @@ class Network:
 
     def constant(self, name: str, values: ArrayLike) -> ir.Value:
         """A constant, in the type of the array."""
-        array = np.asarray(values, order="C")  # not ascontiguousarray, which makes scalars vectors
-        tensor = ir.tensor(array, name=self._new(name))
-        self._tensors[name] = ir.to_proto(tensor)
-        return self._keep(self._tape.initializer(tensor))
+        return self._constant(self._new(name), values)
 
     def weights(self, name: str, values: ArrayLike) -> ir.Value:
         """Weights that already lie on a grid, with the standard `Quant` that says so."""
-        array = np.asarray(values)
-        parameters, attributes = weight_quantizer(name, array)
-        parts = [self.constant(name, array.astype(np.float32))]
-        parts += [self.constant(f"{name}.{part}", value) for part, value in parameters.items()]
-        return self.op("Quant", parts, name=f"{name}.q", domain=QUANT_DOMAIN, **attributes)
+        return self._weights(self._new(name), values)
 
     # ---- any operator -------------------------------------------------------------------------------------------
 
@@ -122,8 +118,7 @@ class Network:
             domain: domain of the operator.
             attributes: its attributes.
         """
-        (result,) = self._append(op_type, inputs, [name or self._default(op_type)], domain, attributes)
-        return result
+        return self._op(op_type, inputs, self._named(op_type, name), domain, **attributes)
 
     # ---- sparse operators ---------------------------------------------------------------------------------------
 
@@ -131,9 +126,11 @@ class Network:
         self, image: ir.Value, n_max_pixels: int, threshold: float = 0.0, *, name: str | None = None
     ) -> SparseMap:
         """The first `n_max_pixels` pixels of `image [batch, H, W, C]` whose first channel is above the threshold."""
-        name = name or self._default("InputReduce")
+        name = self._named("InputReduce", name)
         attributes = {"n_max_pixels": n_max_pixels, "threshold": float(threshold)}
-        features, coords = self._append("InputReduce", [image], [name, f"{name}.coords"], DOMAIN, attributes)
+        features, coords = self._append(
+            "InputReduce", [image], [name, self._names(f"{name}.coords")], DOMAIN, attributes
+        )
         height, width = self._static(image)[:2]
         return SparseMap(features, coords, height, width)
 
@@ -157,47 +154,46 @@ class Network:
             group: channel groups.
             name: of the result.
         """
-        name = name or self._default("SparseConv")
+        name = self._named("SparseConv", name)
         kernel = np.asarray(kernel)
-        inputs = [x.features, x.coords, self.weights(f"{name}.kernel", kernel)]
+        inputs = [x.features, x.coords, self._weights(self._names(f"{name}.kernel"), kernel)]
         if bias is not None:
-            inputs.append(self.weights(f"{name}.bias", bias))
-        attributes = {"kernel_shape": kernel.shape[2:], "dilations": dilations, "group": group}
-        return self._on(x, self.op("SparseConv", inputs, name=name, domain=DOMAIN, **attributes))
+            inputs.append(self._weights(self._names(f"{name}.bias"), bias))
+        attributes: dict[str, Any] = {"kernel_shape": kernel.shape[2:], "dilations": dilations, "group": group}
+        return self._on(x, self._op("SparseConv", inputs, name, DOMAIN, **attributes))
 
     def sparse_pool(
         self, x: SparseMap, kernel_shape: tuple[int, int], mode: str = "average", *, name: str | None = None
     ) -> SparseMap:
         """`average` or `max` pooling with stride = kernel; pixels of a partial window leave."""
-        name = name or self._default("SparsePool")
+        name = self._named("SparsePool", name)
         attributes = {"mode": mode, "kernel_shape": kernel_shape, "spatial_shape": (x.height, x.width)}
         inputs = [x.features, x.coords]
-        features, coords = self._append("SparsePool", inputs, [name, f"{name}.coords"], DOMAIN, attributes)
+        features, coords = self._append("SparsePool", inputs, [name, self._names(f"{name}.coords")], DOMAIN, attributes)
         return SparseMap(features, coords, x.height // kernel_shape[0], x.width // kernel_shape[1])
 
     def to_dense(self, x: SparseMap, *, name: str | None = None) -> ir.Value:
         """The image `[batch, H, W, C]`, 0 where no pixel was kept."""
-        shape = (x.height, x.width)
-        return self.op("SparseToDense", [x.features, x.coords], name=name, domain=DOMAIN, spatial_shape=shape)
+        return self._to_dense(x, self._named("SparseToDense", name))
 
     # ---- dense and elementwise operators ------------------------------------------------------------------------
 
     def flatten(self, x: ir.Value | SparseMap, *, name: str | None = None) -> ir.Value:
         """One vector an event, rows first, channels last: `[batch, H * W * C]`."""
-        name = name or self._default("Flatten")
-        image = self.to_dense(x, name=f"{name}.dense") if isinstance(x, SparseMap) else x
-        return self.op("Flatten", [image], name=name)
+        name = self._named("Flatten", name)
+        image = self._to_dense(x, self._names(f"{name}.dense"), layer=name) if isinstance(x, SparseMap) else x
+        return self._op("Flatten", [image], name)
 
     def dense(
         self, x: ir.Value, kernel: ArrayLike, bias: ArrayLike | None = None, *, name: str | None = None
     ) -> ir.Value:
         """`x @ kernel + bias` with `kernel [K, F]` and `bias [F]`."""
-        name = name or self._default("Dense")
-        matrix = self.weights(f"{name}.kernel", kernel)
-        product = self.op("MatMul", [x, matrix], name=name if bias is None else f"{name}.matmul")
+        name = self._named("Dense", name)
+        matrix = self._weights(self._names(f"{name}.kernel"), kernel)
         if bias is None:
-            return product
-        return self.op("Add", [product, self.weights(f"{name}.bias", bias)], name=name)
+            return self._op("MatMul", [x, matrix], name)
+        product = self._op("MatMul", [x, matrix], self._names(f"{name}.matmul"), layer=name)
+        return self._op("Add", [product, self._weights(self._names(f"{name}.bias"), bias)], name)
 
     def relu(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """`max(x, 0)`."""
@@ -235,12 +231,14 @@ class Network:
         if rounding_mode not in ROUNDING_NAMES.values():
             allowed = ", ".join(sorted(ROUNDING_NAMES.values()))
             raise ConfigurationError(name or "quant", f"rounding_mode={rounding_mode!r}", allowed=allowed)
-        name = name or self._default("Quant")
+        name = self._named("Quant", name)
         parts = {"scale": 2.0**-fractional_bits, "zero_point": 0.0, "bits": float(bits)}
-        constants: list[ir.Value] = [self.constant(f"{name}.{part}", np.float32(v)) for part, v in parts.items()]
+        constants: list[ir.Value] = [
+            self._constant(self._names(f"{name}.{part}"), np.float32(v)) for part, v in parts.items()
+        ]
         attributes: dict[str, Any] = {"signed": int(signed), "narrow": int(narrow), "rounding_mode": rounding_mode}
         inputs = [self._data(x), *constants]
-        return self._on(x, self.op("Quant", inputs, name=name, domain=QUANT_DOMAIN, **attributes))
+        return self._on(x, self._op("Quant", inputs, name, QUANT_DOMAIN, **attributes))
 
     def fixed_point_quant(
         self,
@@ -265,17 +263,17 @@ class Network:
             name: of the result. The three formats broadcast against `x`; on a SparseMap those of shape `[H, W, C]`
                 are read at each slot's pixel.
         """
-        name = name or self._default("FixedPointQuant")
+        name = self._named("FixedPointQuant", name)
         formats = [np.asarray(v, np.float32) for v in (signed, integer_bits, fractional_bits)]
         inputs = [self._data(x)]
-        inputs += [self.constant(f"{name}.{part}", v) for part, v in zip("kif", formats, strict=True)]
+        inputs += [self._constant(self._names(f"{name}.{part}"), v) for part, v in zip("kif", formats, strict=True)]
         if isinstance(x, SparseMap) and max(v.ndim for v in formats) == 3:
             inputs.append(x.coords)
         modes = {
             "rounding_mode": RoundingMode(rounding_mode).value,
             "overflow_mode": OverflowMode(overflow_mode).value,
         }
-        return self._on(x, self.op("FixedPointQuant", inputs, name=name, domain=DOMAIN, **modes))
+        return self._on(x, self._op("FixedPointQuant", inputs, name, DOMAIN, **modes))
 
     # ---- the file -----------------------------------------------------------------------------------------------
 
@@ -309,7 +307,36 @@ class Network:
         write_model(model, path)
         return model
 
-    # ---- inside -------------------------------------------------------------------------------------------------
+    # ---- inside: names are settled here, made fresh unless the user gave them ------------------------------------
+
+    def _constant(self, name: str, values: ArrayLike) -> ir.Value:
+        array = np.asarray(values, order="C")  # not ascontiguousarray, which makes scalars vectors
+        tensor = ir.tensor(array, name=name)
+        self._tensors[name] = ir.to_proto(tensor)
+        return self._keep(self._tape.initializer(tensor))
+
+    def _weights(self, name: str, values: ArrayLike) -> ir.Value:
+        array = np.asarray(values)
+        parameters, attributes = weight_quantizer(name, array)
+        parts = [self._constant(name, array.astype(np.float32))]
+        parts += [self._constant(self._names(f"{name}.{part}"), value) for part, value in parameters.items()]
+        return self._op("Quant", parts, self._names(f"{name}.q"), QUANT_DOMAIN, **attributes)
+
+    def _to_dense(self, x: SparseMap, name: str, layer: str = "") -> ir.Value:
+        shape = (x.height, x.width)
+        return self._op("SparseToDense", [x.features, x.coords], name, DOMAIN, layer, spatial_shape=shape)
+
+    def _op(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        name: str,
+        domain: str = "",
+        layer: str = "",
+        **attributes: Any,
+    ) -> ir.Value:
+        (result,) = self._append(op_type, inputs, [name], domain, attributes, layer)
+        return result
 
     def _append(
         self,
@@ -318,12 +345,17 @@ class Network:
         names: Sequence[str],
         domain: str,
         attributes: Mapping[str, Any],
+        layer: str = "",
     ) -> list[ir.Value]:
+        """Append a node; it belongs to the layer of its first result unless another is given."""
         known = [None if value is None else self._own(value) for value in inputs]
-        results = [ir.Value(name=self._new(name)) for name in names]
+        results = [ir.Value(name=name) for name in names]
         settings = {k: list(v) if isinstance(v, tuple) else v for k, v in attributes.items()}
         first = names[0]
-        self._tape.op_multi_out(op_type, known, settings, domain=domain, outputs=results, name=first)
+        says = {LAYER_KEY: layer or first}
+        self._tape.op_multi_out(
+            op_type, known, settings, domain=domain, outputs=results, name=first, metadata_props=says
+        )
         for value, info in zip(results, self._infer(results), strict=True):
             ir.serde.deserialize_value_info_proto(info, value)
             self._keep(value)
@@ -335,15 +367,15 @@ class Network:
         return infer_node(ir.to_proto(producer), self._infos, self._tensors)
 
     def _new(self, name: str) -> str:
-        if name in self._values:
+        if name in self._names:
             raise ConfigurationError(
                 f"name {name!r}", "is used twice", allowed="one value a name", fix="choose another"
             )
+        self._names.keep(name)
         return name
 
-    def _default(self, op_type: str) -> str:
-        stem = op_type.lower()
-        return next(f"{stem}_{n}" for n in range(len(self._values) + 1) if f"{stem}_{n}" not in self._values)
+    def _named(self, op_type: str, name: str | None) -> str:
+        return self._new(name) if name else self._names.numbered(op_type.lower())
 
     def _keep(self, value: ir.Value) -> ir.Value:
         assert value.name is not None

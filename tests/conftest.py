@@ -62,16 +62,21 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for part, bits in (("k", 0), ("i", 0), ("f", 3))
     ]
     modes = {"rounding_mode": "RND", "overflow_mode": "WRAP"}
+    g.layer = "conv"
     (x,) = g.sparse("FixedPointQuant", [x, *lane], ["conv.iq"], **modes)
     w, b = g.quantized_constant("conv.kernel", weights(2, 1, 3, 3)), g.quantized_constant("conv.bias", weights(2))
     (x,) = g.sparse("SparseConv", [x, coords, w, b], ["conv.linear"], kernel_shape=[3, 3])
     (x,) = g.node("Relu", [x], ["conv"])
+    g.layer = "pool"
     pool = {"mode": "average", "kernel_shape": [2, 2], "spatial_shape": [6, 8]}
     x, coords = g.sparse("SparsePool", [x, coords], ["pool", "pool.coords"], **pool)
+    g.layer = "flatten"
     (x,) = g.sparse("SparseToDense", [x, coords], ["flatten.dense"], spatial_shape=[3, 4])
     (x,) = g.node("Flatten", [x], ["flatten"])
+    g.layer = "dense"
     (x,) = g.node("MatMul", [x, g.quantized_constant("dense.kernel", weights(24, 3))], ["dense.matmul"])
     (x,) = g.node("Add", [x, g.quantized_constant("dense.bias", weights(3))], ["dense"])
+    g.layer = "softmax"
     (x,) = g.node("Softmax", [x], ["softmax"])
     g.output(x)
     path = tmp_path_factory.mktemp("small") / "small.onnx"

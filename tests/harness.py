@@ -33,7 +33,7 @@ def single_node_model(
     node = helper.make_node(op_type, names, outputs, name="node", domain=DOMAIN, **attributes)
     element = helper.np_dtype_to_tensor_dtype(next(iter(feeds.values())).dtype)
     shapes = op.output_shapes([() if a is None else a.shape for a in inputs], op.read_attributes(node))
-    kinds = [TensorProto.INT64 if p.name.startswith("coords") else element for p in op.outputs]
+    kinds = [TensorProto.INT64 if p.is_coordinates else element for p in op.outputs]
     graph = helper.make_graph(
         [node],
         "single",

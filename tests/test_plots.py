@@ -108,6 +108,8 @@ def renamed(model: onnx.ModelProto, old: str, new: str) -> onnx.ModelProto:
         node.name = node.name.replace(old, new)
         node.input[:] = [name.replace(old, new) for name in node.input]
         node.output[:] = [name.replace(old, new) for name in node.output]
+        for entry in node.metadata_props:
+            entry.value = entry.value.replace(old, new)
     return result
 
 
@@ -139,6 +141,7 @@ def branched() -> onnx.ModelProto:
     g = GraphBuilder("branched")
     flat = []
     for name in "ab":
+        g.layer = f"reduce_{name}"
         x, coords = g.sparse(
             "InputReduce",
             [g.input(f"image_{name}", [12, 12, 2])],
@@ -148,12 +151,17 @@ def branched() -> onnx.ModelProto:
         )
         before = x
         for layer in ("conv", "deep"):
+            g.layer = f"{layer}_{name}"
             kernel = g.quantized_constant(f"{layer}_{name}.kernel", weights(2, 2, 3, 3))
             (x,) = g.sparse("SparseConv", [x, coords, kernel], [f"{layer}_{name}"], kernel_shape=[3, 3])
+        g.layer = f"sum_{name}"
         (x,) = g.node("Add", [before, x], [f"sum_{name}"])
+        g.layer = f"flat_{name}"
         (x,) = g.sparse("SparseToDense", [x, coords], [f"flat_{name}.dense"], spatial_shape=[12, 12])
         flat += g.node("Flatten", [x], [f"flat_{name}"])
+    g.layer = "both"
     (x,) = g.node("Concat", flat, ["both"], axis=1)
+    g.layer = "dense"
     (x,) = g.node("MatMul", [x, g.quantized_constant("dense.kernel", weights(576, 40))], ["dense"])
     g.output(x)
     return finalize(g.build(), "ap_ufixed<6,1>")

@@ -7,11 +7,12 @@ from functools import cache
 
 from onnx import FunctionProto, ModelProto, NodeProto
 
-from sparse_qonnx.checks.structure import STANDARD_DOMAINS, subgraphs
+from sparse_qonnx.checks.structure import STANDARD_DOMAINS
 from sparse_qonnx.errors import ModelFileError, UnsupportedNodeError
 from sparse_qonnx.limits import Limits
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.standard import rule_of
+from sparse_qonnx.uses import subgraphs
 
 Key = tuple[str, str]
 

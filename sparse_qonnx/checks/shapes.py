@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from sparse_qonnx.checks.structure import STANDARD_DOMAINS, subgraphs
+from sparse_qonnx.checks.structure import STANDARD_DOMAINS
 from sparse_qonnx.errors import ModelFileError
 from sparse_qonnx.graph import QUANT_DOMAIN, infer_node, tensor_shape
 from sparse_qonnx.limits import Limits
@@ -16,6 +16,7 @@ from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import Shape, SparseOp
 from sparse_qonnx.ops.fixed_point_quant import NO_COORDS
 from sparse_qonnx.standard.quant import Quant
+from sparse_qonnx.uses import subgraphs
 
 _SMALL = 4096
 """Values of a constant that shapes may depend on; larger ones are weights."""

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 import onnx
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
-from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
+from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto
 
 from sparse_qonnx.errors import ModelFileError, UnsupportedNodeError
 from sparse_qonnx.limits import Limits
+from sparse_qonnx.naming import Names
 from sparse_qonnx.ops import DOMAIN, VERSION
 from sparse_qonnx.standard import rule_of
+from sparse_qonnx.uses import subgraphs
 
 OLDEST_OPSET = 13
 """The rules of `sparse_qonnx.standard` hold from here on: earlier, axes were attributes, and Softmax was another."""
@@ -51,22 +53,12 @@ def check_structure(model: ModelProto, functions: Sequence[FunctionProto], where
         limits.check("nesting", depth, where)
         _check_node(node, limits)
     _check_annotations(model, where)
-    names = [node.name for node in model.graph.node if node.name]
-    _distinct(names, "node", where)
     _distinct([v.name for v in model.graph.output], "output", where)
     _distinct([v.name for v in model.graph.value_info], "value_info", where)
     _distinct([p.key for p in model.metadata_props], "metadata property", where)
     named = (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer)
     for value in named:
         _check_name(value.name, where, limits)
-
-
-def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    """The graphs in a node's attributes."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
 
 
 def all_nodes(lists: Iterable[Iterable[NodeProto]]) -> Iterator[tuple[NodeProto, int]]:
@@ -186,17 +178,18 @@ _DATATYPE = re.compile(
 
 
 def with_node_names(model: ModelProto) -> ModelProto:
-    """The model itself, or a copy in which nodes without a name are called after their first output."""
-    if all(node.name for node in model.graph.node):
+    """The model itself, or a copy in which every node has a name of its own.
+
+    ONNX asks for neither. One without a name is called after its first output; of those with the same name the first
+    keeps it.
+    """
+    if len({node.name for node in model.graph.node} - {""}) == len(model.graph.node):
         return model
     result = ModelProto()
     result.CopyFrom(model)
-    taken = {node.name for node in result.graph.node}
-    for n, node in enumerate(result.graph.node):
-        if not node.name:
-            base = next((name for name in node.output if name), f"{node.op_type}_{n}")
-            node.name = base if base not in taken else f"{base}_{n}"
-            while node.name in taken:
-                node.name += "_"
-            taken.add(node.name)
+    fresh, seen = Names.of_nodes(result), {""}
+    for node in result.graph.node:
+        if node.name in seen:
+            node.name = fresh(node.name or next((name for name in node.output if name), node.op_type))
+        seen.add(node.name)
     return result

@@ -34,7 +34,7 @@ def convert(call: LayerCall) -> tuple[DenseValue, ...]:
     module = type(call.layer).__module__
     sparse = [value for value in call.inputs if not isinstance(value, DenseValue)]
     if sparse:
-        name = sparse[0].coords.name.removesuffix(".coords") if isinstance(sparse[0], MaskValue) else sparse[0].name
+        name = sparse[0].coords.root if isinstance(sparse[0], MaskValue) else sparse[0].name
         call.refuse(
             f"has no exact counterpart on the sparse feature map {name!r}",
             allowed=SPARSE_LAYERS,

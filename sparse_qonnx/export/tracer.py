@@ -12,6 +12,8 @@ from sparse_qonnx.export.registry import find_handler, takes_any_numbers
 from sparse_qonnx.export.values import DenseValue, MaskValue, SparseValue, Value
 from sparse_qonnx.export.walk import Visit, operations, require_graph, walk
 from sparse_qonnx.graph import GraphBuilder
+from sparse_qonnx.naming import Names
+from sparse_qonnx.origin import assigned
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class _Tracer:
         self.wanted = output_names(require_graph(model))
         inputs = {tensor.name for tensor in model.inputs}
         self.graph = GraphBuilder(model.name, _reserved(require_graph(model), self.wanted) - inputs)
-        self.names: set[str] = set()
+        self.names = Names()
         self.visits: list[tuple[Value, ...]] = []
 
     def run(self) -> Trace:
@@ -53,7 +55,7 @@ class _Tracer:
         self._require_reduction()
         inputs = [self._input(tensor) for tensor in source.inputs]
         values = walk(self.model, inputs, self._visit)
-        self.graph.reserved.clear()
+        self.graph.release()
         for value, wanted in zip(values, self.wanted, strict=True):
             self._output(value, wanted)
         return Trace(self.graph, tuple(self.visits), tuple(inputs))
@@ -82,7 +84,7 @@ class _Tracer:
                 allowed="known sizes; only the batch dimension is free",
                 fix="declare Input(shape=(H, W, C)) with numbers",
             )
-        self.names.add(tensor.name)
+        self.names.keep(tensor.name)
         return DenseValue(self.graph.input(tensor.name, shape), shape, is_input=True)
 
     def _name(self, visit: Visit) -> str:
@@ -90,16 +92,12 @@ class _Tracer:
         base = str(visit.operation.name)
         if base in self.names and visit.path:
             base = ".".join((*visit.path, base))
-        name, n = base, 0
-        while name in self.names:
-            n += 1
-            name = f"{base}_{n}"
-        self.names.add(name)
-        return name
+        return self.names(base)
 
     def _visit(self, visit: Visit) -> list[Value]:
         shapes = tuple(tuple(int(n or 0) for n in shape[1:]) for shape in visit.output_shapes)
         call = LayerCall(self.graph, visit.operation, self._name(visit), visit.args, visit.kwargs, shapes)
+        self.graph.layer = call.name
         _check_dtype(call)
         function = find_handler(type(visit.operation))
         if function is None or (_is_float(call) and not takes_any_numbers(function)):
@@ -122,6 +120,7 @@ class _Tracer:
         if wanted in graph.inputs:
             wanted = f"{wanted}.output"
         name = value.name
+        graph.layer = next((assigned(node) for node in reversed(graph.nodes) if name in node.output), "")
         if isinstance(value, SparseValue):
             spatial, target = [value.coords.height, value.coords.width], wanted or f"{name}.dense"
             (name,) = graph.sparse("SparseToDense", [name, value.coords.name], [target], spatial_shape=spatial)

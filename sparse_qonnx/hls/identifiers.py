@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+from sparse_qonnx.naming import Names
 
 _KEYWORD_LIST = """alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t class
     compl concept const const_cast constexpr continue decltype default delete do double dynamic_cast else enum explicit
@@ -35,23 +38,11 @@ def identifier(name: str) -> str:
     return f"{text}_v" if text.lower() in _RESERVED else text
 
 
-class Namer:
+class Namer(Names):
     """Hands out distinct identifiers; names that differ only in case stay apart too, for file systems and Verilog."""
 
-    def __init__(self, reserved: tuple[str, ...] = ()) -> None:
-        self._taken = {name.lower() for name in reserved}
-        self._last: dict[str, int] = {}
-
-    def __call__(self, name: str) -> str:
-        """An identifier for `name` that was not handed out before."""
-        base = identifier(name)
-        candidate, n = base, self._last.get(base.lower(), 1)
-        while candidate.lower() in self._taken:
-            n += 1
-            candidate = f"{base}_{n}"
-        self._last[base.lower()] = n  # thousands of equal names must not be counted through each time
-        self._taken.add(candidate.lower())
-        return candidate
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
+        super().__init__(reserved, spelling=identifier, key=str.lower, first=2)
 
 
 def comment(text: str) -> str:

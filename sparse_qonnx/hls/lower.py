@@ -29,6 +29,7 @@ from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, nod
 from sparse_qonnx.passes.split_variadic import split_variadic
 from sparse_qonnx.standard import rule_of, standard_operators
 from sparse_qonnx.standard.cast import INTEGERS
+from sparse_qonnx.uses import live
 
 HEADS = ("Softmax", "Sigmoid")
 """Operators that firmware may leave out at its end."""
@@ -112,7 +113,7 @@ def _steps(model: ModelProto, proof: Proof) -> list[Step]:
     values = all_values(model)
     shapes = {name: tensor_shape(value) for name, value in values.items()}
     steps = []
-    for node in model.graph.node:
+    for node in live(model.graph.node, [value.name for value in model.graph.output]):
         given = [name for name in node.input if name]
         if given and all(name in constants for name in given):
             constants.update(_fold(node, proof))

@@ -13,6 +13,7 @@ from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.hls.identifiers import Namer
 from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.naming import Names
 
 MAX_WORD_BITS = 4096
 """Widest port of the tools (UG1399, AXI4-Stream interfaces)."""
@@ -30,9 +31,9 @@ def stream_ports(graph: TypedGraph) -> None:
     Raises:
         ConfigurationError: a pixel, or a single value, is wider than a port can be.
     """
-    namer = Namer(_names(graph))
-    graph.inputs = [_input(graph, tensor, namer) for tensor in graph.inputs]
-    graph.outputs = [_output(graph, tensor, namer) for tensor in graph.outputs]
+    namer, names = Namer(_names(graph)), Names(layer.node for layer in graph.layers)
+    graph.inputs = [_input(graph, tensor, namer, names) for tensor in graph.inputs]
+    graph.outputs = [_output(graph, tensor, namer, names) for tensor in graph.outputs]
 
 
 def words_of_chunks(graph: TypedGraph) -> TypedGraph:
@@ -60,7 +61,7 @@ def _names(graph: TypedGraph) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _input(graph: TypedGraph, tensor: Tensor, namer: Namer) -> Tensor:
+def _input(graph: TypedGraph, tensor: Tensor, namer: Namer, names: Names) -> Tensor:
     readers = [n for n, layer in enumerate(graph.layers) if tensor in layer.inputs]
     if [graph.layers[n].call.kernel for n in readers] == ["input_reduce"]:
         channels = tensor.shape[-1]
@@ -71,17 +72,17 @@ def _input(graph: TypedGraph, tensor: Tensor, namer: Namer) -> Tensor:
     port = replace(tensor, values_per_word=_word(tensor))
     array = replace(tensor, identifier=namer(f"{tensor.identifier}_values"))
     _reconnect(graph, tensor, array)
-    graph.layers.insert(0, _adapter("stream_to_array", port, array, namer))
+    graph.layers.insert(0, _adapter("stream_to_array", port, array, namer, names))
     return port
 
 
-def _output(graph: TypedGraph, tensor: Tensor, namer: Namer) -> Tensor:
+def _output(graph: TypedGraph, tensor: Tensor, namer: Namer, names: Names) -> Tensor:
     port = replace(tensor, values_per_word=_word(tensor))
     array = replace(tensor, identifier=namer(f"{tensor.identifier}_values"))
     for n, layer in enumerate(graph.layers):
         outputs = tuple(array if t.identifier == tensor.identifier else t for t in layer.outputs)
         graph.layers[n] = replace(layer, outputs=outputs)
-    graph.layers.append(_adapter("array_to_stream", array, port, namer))
+    graph.layers.append(_adapter("array_to_stream", array, port, namer, names))
     return port
 
 
@@ -92,10 +93,10 @@ def _reconnect(graph: TypedGraph, old: Tensor, new: Tensor) -> None:
         graph.layers[n] = replace(layer, inputs=inputs)
 
 
-def _adapter(function: str, source: Tensor, target: Tensor, namer: Namer) -> Layer:
+def _adapter(function: str, source: Tensor, target: Tensor, namer: Namer, names: Names) -> Layer:
     size = max(source.values_per_word, target.values_per_word)
     call = HlsCall("io_stream", config={"n_values": source.size, "n_word_values": size}, function=function)
-    name = f"{source.name} {'from' if function == 'stream_to_array' else 'to'} stream"
+    name = names(f"{source.name} {'from' if function == 'stream_to_array' else 'to'} stream")
     return Layer(name, "io_stream", namer(f"{source.identifier}_stream_config"), call, (source,), (target,), ())
 
 

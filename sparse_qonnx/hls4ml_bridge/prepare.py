@@ -29,6 +29,7 @@ from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, nod
 from sparse_qonnx.passes.input_precision import state_input_precision
 from sparse_qonnx.passes.remove_unused import remove_unused
 from sparse_qonnx.runtime import with_batch
+from sparse_qonnx.uses import live
 
 TYPES_KEY = "sparse_qonnx.hls4ml.result."
 """Prefix of the metadata properties that hold the exact type of a node's result."""
@@ -61,7 +62,7 @@ def prepare(
     layers = {layer.node: layer for layer in balance(lower(proto, options), options).graph.layers}
     _check_divisors(proto, proof)
     ours = [_with_call(n, layers[n.name]) if n.name in layers and _is_ours(n) else n for n in proto.graph.node]
-    nodes = _live(_without_casts(ours), _outputs(proto))
+    nodes = live(_without_casts(ours), _outputs(proto))
     names = _Names(proto, nodes)
     result = ModelProto()
     result.CopyFrom(proto)
@@ -186,16 +187,6 @@ def _without_casts(nodes: Iterable[NodeProto]) -> list[NodeProto]:
         copy.input[:] = [source.get(name, name) for name in node.input]
         kept.append(copy)
     return kept
-
-
-def _live(nodes: list[NodeProto], outputs: Iterable[str]) -> list[NodeProto]:
-    """Nodes that some output depends on."""
-    needed, kept = set(outputs), []
-    for node in reversed(nodes):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            kept.append(node)
-    return kept[::-1]
 
 
 class _Names:

@@ -99,12 +99,13 @@ def read_attributes(table: Sequence[Attribute], node: NodeProto) -> dict[str, An
 
 @dataclass(frozen=True)
 class Port:
-    """One input or output: name, shape as the reader writes it, meaning."""
+    """One input or output: name, shape as the reader writes it, meaning; whether it is coordinates, which are int64."""
 
     name: str
     shape: str
     doc: str
     optional: bool = False
+    is_coordinates: bool = False
 
     @property
     def rank(self) -> int | None:
@@ -199,7 +200,7 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
         """Name, element type and shape of a node's outputs from those of its inputs (None: not given)."""
         shapes = [() if value is None else tensor_shape(value) for value in inputs]
         element = inputs[0].type.tensor_type.elem_type if inputs[0] is not None else TensorProto.FLOAT
-        kinds = [TensorProto.INT64 if port.name.startswith("coords") else element for port in cls.outputs]
+        kinds = [TensorProto.INT64 if port.is_coordinates else element for port in cls.outputs]
         return [
             helper.make_tensor_value_info(name, kind, list(shape))
             for name, kind, shape in zip(

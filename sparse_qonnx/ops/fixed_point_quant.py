@@ -194,7 +194,7 @@ class FixedPointQuant(SparseOp):
         Port("signed", "broadcasts", "1 keeps negative values"),
         Port("integer_bits", "broadcasts", "bits left of the point, without the sign; may be negative"),
         Port("fractional_bits", "broadcasts", "bits right of the point; may be negative"),
-        Port("coords", "[B, N, 2]", "places of the slots; the single pair (-1, -1) counts as absent", optional=True),
+        Port("coords", "[B, N, 2]", "places of the slots; the single pair (-1, -1) counts as absent", True, True),
     )
     outputs = (Port("y", "shape of x", "quantized values"),)
 

@@ -85,7 +85,7 @@ class InputReduce(SparseOp):
     inputs = (Port("X", "[B, H, W, C]", "image"),)
     outputs = (
         Port("features", "[B, N, C]", "values of the kept pixels"),
-        Port("coords", "[B, N, 2]", "1-based row and column, (0, 0) for an empty slot"),
+        Port("coords", "[B, N, 2]", "1-based row and column, (0, 0) for an empty slot", is_coordinates=True),
     )
 
     @classmethod

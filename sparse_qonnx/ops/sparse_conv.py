@@ -152,7 +152,7 @@ class SparseConv(SparseOp):
     )
     inputs = (
         Port("features", "[B, N, C]", "values of the pixels"),
-        Port("coords", "[B, N, 2]", "their places"),
+        Port("coords", "[B, N, 2]", "their places", is_coordinates=True),
         Port("W", "[F, C/group, kh, kw]", "weights"),
         Port("bias", "[F]", "bias", optional=True),
     )

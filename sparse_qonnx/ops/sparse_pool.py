@@ -128,10 +128,13 @@ class SparsePool(SparseOp):
         Attribute("kernel_shape", "ints", "rows and columns of a window, and the stride"),
         Attribute("spatial_shape", "ints", "rows and columns of the image before pooling"),
     )
-    inputs = (Port("features", "[B, N, C]", "values of the pixels"), Port("coords", "[B, N, 2]", "their places"))
+    inputs = (
+        Port("features", "[B, N, C]", "values of the pixels"),
+        Port("coords", "[B, N, 2]", "their places", is_coordinates=True),
+    )
     outputs = (
         Port("pooled", "[B, N, C]", "value of each cell, in its first slot"),
-        Port("coords_pooled", "[B, N, 2]", "places of the cells"),
+        Port("coords_pooled", "[B, N, 2]", "places of the cells", is_coordinates=True),
     )
 
     @classmethod

@@ -63,7 +63,10 @@ class SparseToDense(SparseOp):
 
     doc = "Writes the features of every active slot at its pixel of an otherwise zero image."
     attributes = (Attribute("spatial_shape", "ints", "rows and columns of the image"),)
-    inputs = (Port("features", "[B, N, C]", "values of the pixels"), Port("coords", "[B, N, 2]", "their places"))
+    inputs = (
+        Port("features", "[B, N, C]", "values of the pixels"),
+        Port("coords", "[B, N, 2]", "their places", is_coordinates=True),
+    )
     outputs = (Port("Y", "[B, H, W, C]", "image"),)
 
     @classmethod

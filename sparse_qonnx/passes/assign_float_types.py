@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
@@ -11,6 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.graph import QUANT_DOMAIN, all_values, initializers
 from sparse_qonnx.grid import FLOAT32_BITS, FLOAT32_EXPONENT, FLOAT64_BITS, FLOAT64_EXPONENT, Grid
+from sparse_qonnx.naming import Names
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
@@ -103,6 +104,8 @@ class _Retyper:
         self.constants = initializers(self.model)
         self.nodes: list[NodeProto] = []
         self.casts: dict[tuple[str, int], str] = {}
+        self.maker = {name: node for node in model.graph.node for name in node.output}
+        self.fresh, self.fresh_node = Names.of_tensors(model), Names.of_nodes(model)
         self.outputs = {v.name for v in self.model.graph.output}
 
     def run(self) -> ModelProto:
@@ -126,15 +129,16 @@ class _Retyper:
         kind = TensorProto.FLOAT if node.domain == QUANT_DOMAIN else self.wanted[node.name]
         for n, name in enumerate(node.input):
             if name and self._type(name) in _FLOATS and self._type(name) != kind:
-                node.input[n] = self._cast(name, kind)
+                node.input[n] = self._cast(name, kind, self.maker.get(name, node))
         late: list[NodeProto] = []
         for n, name in enumerate(node.output):
             if self._type(name) not in _FLOATS:
                 continue
             if name in self.outputs and kind != TensorProto.FLOAT:
-                exact = f"{name}.exact"
+                exact = self.fresh(f"{name}.exact")
                 self._declare(exact, name, kind)
-                late.append(helper.make_node("Cast", [exact], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
+                cast = self.fresh_node(f"{name}.cast")
+                late.append(_beside(node, "Cast", [exact], [name], name=cast, to=TensorProto.FLOAT))
                 self.casts[name, TensorProto.DOUBLE] = exact
                 node.output[n] = exact
             else:
@@ -145,11 +149,11 @@ class _Retyper:
     def _without_clip(self, clip: NodeProto) -> list[NodeProto]:
         """Max and Min: onnxruntime fuses Relu and Clip in float32 only, and rejects the file where they are float64."""
         x, low, high = clip.input
-        raised = f"{clip.output[0]}.raised"
+        raised = self.fresh(f"{clip.output[0]}.raised")
         self._declare(raised, clip.output[0], TensorProto.DOUBLE)
         return [
-            helper.make_node("Max", [x, low], [raised], name=f"{clip.name}.raised"),
-            helper.make_node("Min", [raised, high], list(clip.output), name=clip.name),
+            _beside(clip, "Max", [x, low], [raised], name=self.fresh_node(f"{clip.name}.raised")),
+            _beside(clip, "Min", [raised, high], list(clip.output), name=clip.name),
         ]
 
     def _declare(self, name: str, like: str, kind: int) -> None:
@@ -159,20 +163,27 @@ class _Retyper:
         value.type.tensor_type.elem_type = kind
         self.values[name] = value
 
-    def _cast(self, name: str, kind: int) -> str:
-        """The value in another type: a converted constant, or the output of one shared Cast."""
+    def _cast(self, name: str, kind: int, beside: NodeProto) -> str:
+        """The value in another type: a converted constant, or the output of one shared Cast in the layer of a node."""
         known = self.casts.get((name, kind))
         if known is not None:
             return known
-        target = f"{name}.{'f64' if kind == TensorProto.DOUBLE else 'f32'}"
+        target = self.fresh(f"{name}.{'f64' if kind == TensorProto.DOUBLE else 'f32'}")
         self.casts[name, kind] = target
         self._declare(target, name, kind)
         if name in self.constants:
             converted = self.constants[name].astype(np.float64 if kind == TensorProto.DOUBLE else np.float32)
             self.model.graph.initializer.append(numpy_helper.from_array(converted, target))
         else:
-            self.nodes.append(helper.make_node("Cast", [name], [target], name=target, to=kind))
+            self.nodes.append(_beside(beside, "Cast", [name], [target], name=self.fresh_node(target), to=kind))
         return target
+
+
+def _beside(node: NodeProto, op_type: str, inputs: list[str], outputs: list[str], **attributes: Any) -> NodeProto:
+    """A new node of the layer that another belongs to."""
+    made = helper.make_node(op_type, inputs, outputs, **attributes)
+    made.metadata_props.extend(node.metadata_props)
+    return made
 
 
 def float64_nodes(model: ModelProto) -> Iterable[str]:

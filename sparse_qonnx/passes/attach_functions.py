@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from onnx import ModelProto, NodeProto, numpy_helper
 
+from sparse_qonnx.naming import Names
 from sparse_qonnx.ops import DOMAIN
 from sparse_qonnx.ops.fixed_point_quant import NO_COORDS
+from sparse_qonnx.origin import mark_parts
 from sparse_qonnx.standard import rule_of
-
-_NO_COORDS_NAME = "no_coords"
 
 
 def attach_functions(model: ModelProto) -> ModelProto:
@@ -21,6 +21,8 @@ def attach_functions(model: ModelProto) -> ModelProto:
         by_kind.setdefault((node.domain, node.op_type), []).append(node)
     bodies = ((rule_of(*kind), nodes) for kind, nodes in sorted(by_kind.items(), key=lambda item: item[0]))
     functions = [body for rule, nodes in bodies if rule is not None and (body := rule.function(nodes)) is not None]
+    for body in functions:
+        mark_parts(body)
     del result.functions[:]
     result.functions.extend(functions)
     return result
@@ -33,10 +35,10 @@ def _complete_coords(model: ModelProto) -> None:
     one even in a branch not taken), so in a mixed file every quantizer has the input.
     """
     quantizers = [n for n in model.graph.node if n.domain == DOMAIN and n.op_type == "FixedPointQuant"]
-    if not any(len(node.input) > 4 for node in quantizers):
+    without = [node for node in quantizers if len(node.input) == 4]
+    if not without or len(without) == len(quantizers):
         return
-    for node in quantizers:
-        if len(node.input) == 4:
-            node.input.append(_NO_COORDS_NAME)
-            if all(t.name != _NO_COORDS_NAME for t in model.graph.initializer):
-                model.graph.initializer.append(numpy_helper.from_array(NO_COORDS, _NO_COORDS_NAME))
+    name = Names.of_tensors(model)("no_coords")
+    model.graph.initializer.append(numpy_helper.from_array(NO_COORDS, name))
+    for node in without:
+        node.input.append(name)

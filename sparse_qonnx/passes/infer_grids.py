@@ -13,6 +13,7 @@ from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import Shape
 from sparse_qonnx.standard import rule_of
+from sparse_qonnx.uses import reads
 
 PRECISION_KEY = "sparse_qonnx.input_precision."
 """Prefix of the metadata properties that hold the type of each input."""
@@ -86,7 +87,7 @@ def infer_grids(model: ModelProto) -> Proof:
             proof.grids[name] = Grid.of_type(kind, len(tensor_shape(values[name])) - 1)
     live = {value.name for value in model.graph.input}
     for node in model.graph.node:
-        is_live = not live.isdisjoint(node.input)
+        is_live = not live.isdisjoint(reads(node))
         context = node_context(node, values, proof)
         rule = rule_of(node.domain, node.op_type) if _is_static(node, values) else None
         if not is_live and node.op_type not in _OF_CONSTANTS:

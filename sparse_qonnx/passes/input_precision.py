@@ -13,6 +13,7 @@ from sparse_qonnx.graph import initializers, with_metadata
 from sparse_qonnx.grid import Array
 from sparse_qonnx.ops import DOMAIN
 from sparse_qonnx.passes.infer_grids import PRECISION_KEY
+from sparse_qonnx.uses import reads
 
 
 def state_input_precision(model: ModelProto, given: str | Mapping[str, str] | None) -> ModelProto:
@@ -46,7 +47,7 @@ def _derive(model: ModelProto, name: str) -> FixedPointType | None:
     while frontier:
         tensor = frontier.pop()
         for node in model.graph.node:
-            if tensor not in node.input:
+            if tensor not in reads(node):
                 continue
             if node.domain == DOMAIN and node.op_type == "InputReduce":
                 frontier.append(node.output[0])

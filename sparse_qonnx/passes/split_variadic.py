@@ -8,7 +8,9 @@ import numpy as np
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from sparse_qonnx.graph import all_values, tensor_shape
+from sparse_qonnx.naming import Names
 from sparse_qonnx.ops._base import Shape
+from sparse_qonnx.origin import assign, layers_of
 
 VARIADIC = ("Concat", "Max", "Min")
 
@@ -16,17 +18,21 @@ VARIADIC = ("Concat", "Max", "Min")
 def split_variadic(model: ModelProto) -> ModelProto:
     """Each `Concat`, `Max` and `Min` of three tensors or more as nodes of two: `f(f(a, b), c)`.
 
-    The last node keeps the name and the result; those before it are named after it, `merged.1`, `merged.2` and so on.
+    The last node keeps the name and the result; those before it get fresh ones, `merged.1`, `merged.2` and so on. A
+    node that reads a tensor of unknown shape stays as it is.
     """
     result = ModelProto()
     result.CopyFrom(model)
     values = all_values(result)
+    layers = layers_of(result.graph.node, result)
+    names = Names.of_tensors(result), Names.of_nodes(result)
     nodes: list[NodeProto] = []
     for node in result.graph.node:
-        if node.domain not in ("", "ai.onnx") or node.op_type not in VARIADIC or len(node.input) < 3:
+        is_variadic = node.domain in ("", "ai.onnx") and node.op_type in VARIADIC and len(node.input) > 2
+        if not is_variadic or not all(_is_static(values.get(name)) for name in node.input):
             nodes.append(node)
             continue
-        for part, value in _parts(node, values):
+        for part, value in _parts(node, values, layers[node.name], *names):
             nodes.append(part)
             if value is not None:
                 result.graph.value_info.append(value)
@@ -37,7 +43,16 @@ def split_variadic(model: ModelProto) -> ModelProto:
     return result
 
 
-def _parts(node: NodeProto, values: dict[str, ValueInfoProto]) -> Iterator[tuple[NodeProto, ValueInfoProto | None]]:
+def _is_static(value: ValueInfoProto | None) -> bool:
+    """Whether every dimension but the batch is a number."""
+    if value is None or not value.type.tensor_type.HasField("shape"):
+        return False
+    return all(isinstance(size, int) for size in tensor_shape(value)[1:])
+
+
+def _parts(
+    node: NodeProto, values: dict[str, ValueInfoProto], layer: str, fresh: Names, fresh_node: Names
+) -> Iterator[tuple[NodeProto, ValueInfoProto | None]]:
     held = node.input[0]
     for n, other in enumerate(node.input[1:], start=1):
         is_last = n == len(node.input) - 1
@@ -45,8 +60,9 @@ def _parts(node: NodeProto, values: dict[str, ValueInfoProto]) -> Iterator[tuple
         part.CopyFrom(node)
         del part.input[:], part.output[:]
         part.input.extend([held, other])
-        part.name = node.name if is_last else f"{node.name}.{n}"
-        part.output.append(node.output[0] if is_last else f"{node.output[0]}.{n}")
+        assign(part, layer)
+        part.name = node.name if is_last else fresh_node(f"{node.name}.{n}")
+        part.output.append(node.output[0] if is_last else fresh(f"{node.output[0]}.{n}"))
         shape = _joined(node, tensor_shape(values[held]), tensor_shape(values[other]))
         element = values[held].type.tensor_type.elem_type
         held = part.output[0]

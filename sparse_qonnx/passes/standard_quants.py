@@ -8,6 +8,7 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from sparse_qonnx.fixed import OverflowMode, RoundingMode
 from sparse_qonnx.graph import QUANT_DOMAIN
 from sparse_qonnx.grid import FLOAT32_BITS, Array, Grid
+from sparse_qonnx.naming import Names
 from sparse_qonnx.ops import DOMAIN
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, node_attributes
 from sparse_qonnx.standard.quant import ROUNDING_NAMES
@@ -17,7 +18,7 @@ def use_standard_quants(model: ModelProto) -> ModelProto:
     """Replace each `FixedPointQuant` that `qonnx.custom_op.general::Quant` expresses exactly."""
     result = ModelProto()
     result.CopyFrom(model)
-    proof = infer_grids(result)
+    proof, fresh = infer_grids(result), Names.of_tensors(result)
     nodes: list[NodeProto] = []
     for node in result.graph.node:
         if node.domain != DOMAIN or node.op_type != "FixedPointQuant":
@@ -25,7 +26,7 @@ def use_standard_quants(model: ModelProto) -> ModelProto:
             continue
         reason = why_not_standard(node, proof)
         if reason is None:
-            nodes.append(_as_quant(result, node, proof))
+            nodes.append(_as_quant(result, node, proof, fresh))
         else:
             kept = NodeProto()
             kept.CopyFrom(node)
@@ -81,21 +82,18 @@ def _single(values: Array | None) -> int | None:
     return int(values.flat[0])
 
 
-def _as_quant(model: ModelProto, node: NodeProto, proof: Proof) -> NodeProto:
+def _as_quant(model: ModelProto, node: NodeProto, proof: Proof, fresh: Names) -> NodeProto:
     k, i, f = (int(proof.constants[n].flat[0]) for n in node.input[1:4])
     attributes = node_attributes(node)
     source = proof.grids.get(node.input[0])
     never_negative = source is not None and source.lowest >= 0
     parameters = {"scale": 2.0**-f, "zero_point": 0.0, "bits": float(k + i + f)}
-    taken = {t.name for t in model.graph.initializer} | {n for other in model.graph.node for n in other.output}
     names = []
     for part, value in parameters.items():
-        name = f"{node.output[0]}.{part}"
-        while name in taken:  # a batch normalization has a constant `scale` of its own
-            name += "_"
+        name = fresh(f"{node.output[0]}.{part}")  # a batch normalization has a constant `scale` of its own
         model.graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32), name))
         names.append(name)
-    return helper.make_node(
+    quant = helper.make_node(
         "Quant",
         [node.input[0], *names],
         list(node.output),
@@ -105,3 +103,5 @@ def _as_quant(model: ModelProto, node: NodeProto, proof: Proof) -> NodeProto:
         narrow=int(attributes["overflow_mode"] == OverflowMode.SAT_SYM.value and k == 1),
         rounding_mode=_rounding_name(RoundingMode(str(attributes["rounding_mode"])), k, never_negative),
     )
+    quant.metadata_props.extend(node.metadata_props)
+    return quant

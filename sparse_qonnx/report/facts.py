@@ -35,7 +35,7 @@ def layer_facts(graph: LayeredGraph, layer: Layer, firmware: Firmware | None) ->
     if layer.weights:
         facts.append(("Weights", [describe_weights(w) for w in layer.weights]))
     if firmware is not None:
-        facts += _hardware(layer, firmware)
+        facts += _hardware(graph, layer, firmware)
     return facts
 
 
@@ -62,17 +62,13 @@ def describe_weights(weights: Weights) -> str:
     return f"{weights.name}: {describe_shape(values.shape) or 'one'}, {weights.grid.type}, {share}"
 
 
-def _hardware(layer: Layer, firmware: Firmware) -> Iterator[tuple[str, list[str]]]:
+def _hardware(graph: LayeredGraph, layer: Layer, firmware: Firmware) -> Iterator[tuple[str, list[str]]]:
     """Stages of the firmware that come from this layer's nodes, and what they instantiate."""
-
-    def ours(node: str) -> bool:
-        return node.partition(".")[0] == layer.name
-
-    stages = [stage for stage in firmware.census.layers if ours(stage.layer)]
+    stages = [stage for stage in firmware.census.layers if graph.layer_of_stage(stage.layer) == layer.name]
     if not stages:
         return
     yield "Firmware", [f"{s.layer}: {s.kernel}, interval {s.interval}, latency {s.latency}" for s in stages]
-    choices = [c for c in firmware.project.choices.table if ours(c.layer)]
+    choices = [c for c in firmware.project.choices.table if graph.layer_of_stage(c.layer) == layer.name]
     if choices:
         yield "Chosen", [f"{c.layer}: {c.describe_factors()} ({c.why})" for c in choices]
     total = sum((stage.operations for stage in stages), Operations())

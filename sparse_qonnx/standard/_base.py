@@ -15,6 +15,8 @@ class StandardOp:
     """How one foreign operator treats grids."""
 
     domain: ClassVar[str] = ""
+    is_identity: ClassVar[bool] = False
+    """Whether the first output is the first input, whatever that is."""
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -10,6 +10,8 @@ from sparse_qonnx.standard._base import StandardOp
 class Identity(StandardOp):
     """The value itself."""
 
+    is_identity = True
+
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
         grid = node.grids[0]

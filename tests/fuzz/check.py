@@ -37,6 +37,7 @@ from sparse_qonnx.graph import read_metadata
 from sparse_qonnx.grid import Grid
 from sparse_qonnx.passes.infer_grids import infer_grids, input_types
 from sparse_qonnx.reference import run_reference
+from sparse_qonnx.roles import coordinates
 from sparse_qonnx.runtime import Kernels, run_qonnx, run_tensors
 
 HEAD_TOLERANCE = 5e-6
@@ -163,7 +164,7 @@ class _Case:
     def __init__(self, script: dict[str, Any], model: Any, proto: ModelProto, result: Result, csim: bool) -> None:
         self.script, self.model, self.proto, self.result, self.csim = script, model, proto, result, csim
         self.wide = read_metadata(proto)["sparse_qonnx.arithmetic"] == "float64"
-        self.grids = infer_grids(proto).grids
+        self.grids, self.places = infer_grids(proto).grids, coordinates(proto)
         self.outputs = [v.name for v in proto.graph.output]
         self.tensors = list(data_tensors(proto))
         self.types = input_types(proto)
@@ -307,7 +308,7 @@ class _Case:
         known = all(name in self.types for name, _ in self.script["INPUTS"])
         floats = any(re.search(p, f) for p in (*FLOATS, "float head") for f in self.script["FEATURES"])
         for name in self.tensors:
-            if known and not floats and self.grids.get(name) is None and not name.endswith("coords"):
+            if known and not floats and self.grids.get(name) is None and name not in self.places:
                 raise MismatchError(f"tensor {name!r} is not proven although every input type is known")
 
     def _check_grid(self, name: str, values: Array) -> None:
@@ -330,7 +331,7 @@ class _Case:
 
     def _tolerance(self, name: str) -> float:
         grid: Grid | None = self.grids.get(name)
-        if name.endswith("coords"):
+        if name in self.places:
             return 0.0
         if grid is None:
             return HEAD_TOLERANCE
