@@ -31,6 +31,7 @@ from sparse_qonnx.implementations import (
 )
 from sparse_qonnx.offgrid import OffGrid
 from sparse_qonnx.passes.infer_grids import infer_grids, input_types
+from sparse_qonnx.passes.remembered import proven_once
 from sparse_qonnx.runtime import affordable_batch, check_inputs, input_shapes
 
 Array = NDArray[Any]
@@ -44,6 +45,7 @@ QUOTIENT_TOLERANCE = 2.0**-20
 """Relative, for sums of quotients with no quantizer between: each term is rounded to float once."""
 
 
+@proven_once()
 def verify(
     model: Any,
     x: Any,

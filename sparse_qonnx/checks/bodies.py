@@ -60,6 +60,8 @@ def _is_own(function: FunctionProto) -> bool:
     rule, overload = rule_of(function.domain, function.name), str(getattr(function, "overload", ""))
     if rule is None and not function.domain.startswith(("sparse_qonnx", "qonnx.", "onnx.brevitas")):
         return False
+    if function.SerializeToString(deterministic=True) in _as_written(function.domain, function.name):
+        return True
     if overload or _canonical(function) not in _own_bodies(function.domain, function.name):
         raise ModelFileError(
             where,
@@ -70,14 +72,25 @@ def _is_own(function: FunctionProto) -> bool:
     return True
 
 
-@cache
-def _own_bodies(domain: str, name: str) -> dict[bytes, int]:
-    """The bodies that a file may carry, and their nodes; an operator chooses one by the inputs that nodes have."""
+def _bodies(domain: str, name: str) -> list[FunctionProto]:
+    """The bodies that a file may carry: an operator chooses one by the inputs that nodes have."""
     rule = rule_of(domain, name)
     most = max(len(getattr(rule, "inputs", ())), 1)
     counts = range(1, most + 1) if rule is not None else ()
     bodies = [rule.function([NodeProto(input=["x"] * count)]) for count in counts if rule is not None]
-    return {_canonical(body): _count(body.node, lambda _: 1) for body in bodies if body is not None}
+    return [body for body in bodies if body is not None]
+
+
+@cache
+def _as_written(domain: str, name: str) -> frozenset[bytes]:
+    """The bodies to the byte: what files of this version hold, which need no closer look."""
+    return frozenset(body.SerializeToString(deterministic=True) for body in _bodies(domain, name))
+
+
+@cache
+def _own_bodies(domain: str, name: str) -> dict[bytes, int]:
+    """What the bodies compute, and their nodes."""
+    return {_canonical(body): _count(body.node, lambda _: 1) for body in _bodies(domain, name)}
 
 
 def _canonical(function: FunctionProto) -> bytes:

@@ -12,6 +12,7 @@ from sparse_qonnx.errors import PrecisionError, ToolError
 from sparse_qonnx.files import write_model
 from sparse_qonnx.passes.assign_float_types import float64_nodes
 from sparse_qonnx.passes.infer_grids import infer_grids
+from sparse_qonnx.passes.remembered import proven_once
 from sparse_qonnx.system.outputs import output_file
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 
+@proven_once()
 def export(
     model: Any,
     path: str | PathLike[str] | None = None,

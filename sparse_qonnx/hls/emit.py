@@ -53,7 +53,9 @@ def table_lines(table: Table) -> list[str]:
     """A table's type and its array; a large one reads `kernels/common/constants.h`."""
     content, name, kind = table.content, table.identifier, table.type_name
     size = content.values.size
-    rows = _wrapped([_decimal(int(m), content.frac) for m in content.values.flat])
+    numerators = [int(m) for m in content.values.flat]
+    texts = {m: _decimal(m, content.frac) for m in set(numerators)}
+    rows = _wrapped([texts[m] for m in numerators])
     shape = " x ".join(str(n) for n in content.values.shape) or "1"
     constants = f"static const {kind} {name}[{size}] ="
     lines = [f"typedef {table.cpp_type} {kind};  // {shape}"]

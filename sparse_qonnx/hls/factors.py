@@ -5,6 +5,7 @@ Costs are pencil counts of multiplier and selector bits, good enough to compare 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -270,7 +271,8 @@ def _lookups(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
 
 def _constant_bits(values: NDArray[Any]) -> int:
     """Bits between the first and the last 1 of every constant: what products by them cost."""
-    return sum((abs(int(m)) // (int(m) & -int(m))).bit_length() for m in values.flat if m)
+    counts = Counter(map(int, values.flat))
+    return sum((abs(m) // (m & -m)).bit_length() * count for m, count in counts.items() if m)
 
 
 def _as(call: HlsCall, function: str) -> HlsCall:

@@ -28,6 +28,7 @@ from sparse_qonnx.hls.report import SynthesisReport, read_reports
 from sparse_qonnx.hls.tools import TOOLS, Tool, run_tool
 from sparse_qonnx.hls.typed import Tensor, TypedGraph
 from sparse_qonnx.passes.input_precision import state_input_precision
+from sparse_qonnx.passes.remembered import proven_once
 
 Array = NDArray[Any]
 _BATCH_VALUES = 1 << 17
@@ -40,6 +41,7 @@ class OffGridWarning(UserWarning):
     """Input values were not on the firmware's input grid and have been rounded to it."""
 
 
+@proven_once()
 def to_hls(
     model: ModelSource,
     out_dir: str | os.PathLike[str],

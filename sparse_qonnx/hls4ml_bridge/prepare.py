@@ -27,6 +27,7 @@ from sparse_qonnx.hls4ml_bridge.register import require_hls4ml
 from sparse_qonnx.ops import DOMAIN, stem_to_name
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
 from sparse_qonnx.passes.input_precision import state_input_precision
+from sparse_qonnx.passes.remembered import proven_once
 from sparse_qonnx.passes.remove_unused import remove_unused
 from sparse_qonnx.runtime import with_batch
 from sparse_qonnx.uses import live
@@ -35,6 +36,7 @@ TYPES_KEY = "sparse_qonnx.hls4ml.result."
 """Prefix of the metadata properties that hold the exact type of a node's result."""
 
 
+@proven_once()
 def prepare(
     model: ModelSource,
     input_precision: str | Mapping[str, str] | None = None,

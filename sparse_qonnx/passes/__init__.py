@@ -11,6 +11,7 @@ from sparse_qonnx.passes.annotate import SOURCE_KEY, annotate
 from sparse_qonnx.passes.assign_float_types import assign_float_types
 from sparse_qonnx.passes.attach_functions import attach_functions
 from sparse_qonnx.passes.input_precision import state_input_precision
+from sparse_qonnx.passes.remembered import proven_once
 from sparse_qonnx.passes.remove_unused import remove_unused
 from sparse_qonnx.passes.standard_quants import use_standard_quants
 
@@ -23,6 +24,7 @@ PIPELINE: tuple[tuple[str, Callable[[ModelProto], ModelProto]], ...] = (
 )
 
 
+@proven_once()
 def finalize(
     model: ModelProto,
     input_precision: str | Mapping[str, str] | None = None,

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 
 from sparse_qonnx.fixed import FixedPointType
-from sparse_qonnx.graph import all_values, initializers, read_metadata, tensor_shape
+from sparse_qonnx.graph import all_values, read_metadata, tensor_shape
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import Shape
+from sparse_qonnx.passes.remembered import remembered
 from sparse_qonnx.standard import rule_of
 from sparse_qonnx.uses import reads
 
@@ -74,17 +75,19 @@ def _fits(grid: Grid | None, shape: Shape) -> bool:
 def infer_grids(model: ModelProto) -> Proof:
     """Grids of all tensors, from the input types in the metadata through every node in order.
 
+    Within `remembered.proven_once`, what was proven before is taken from there.
+
     Raises:
         PrecisionError: where a quantizer's parameters are no constants or exactness is impossible.
     """
-    values = all_values(model)
-    proof = Proof(constants=dict(initializers(model)))
-    for name, array in proof.constants.items():
-        if array.dtype.kind == "f":
-            proof.grids[name] = Grid.of_constant(array, where=f"initializer {name!r}")
+    values, known, proof = all_values(model), remembered(), Proof()
+    for tensor in model.graph.initializer:
+        proof.constants[tensor.name], grid = known.constant(tensor)
+        if grid is not None:
+            proof.grids[tensor.name] = grid
     for name, kind in input_types(model).items():
         if name in values:
-            proof.grids[name] = Grid.of_type(kind, len(tensor_shape(values[name])) - 1)
+            proof.grids[name] = known.of_type(kind, len(tensor_shape(values[name])) - 1)
     live = {value.name for value in model.graph.input}
     for node in model.graph.node:
         is_live = not live.isdisjoint(reads(node))
@@ -92,7 +95,7 @@ def infer_grids(model: ModelProto) -> Proof:
         rule = rule_of(node.domain, node.op_type) if _is_static(node, values) else None
         if not is_live and node.op_type not in _OF_CONSTANTS:
             rule = None
-        result = NodeProof((None,) * len(node.output)) if rule is None else rule.prove(context)
+        result = NodeProof((None,) * len(node.output)) if rule is None else known.node(node, context, rule.prove)
         if is_live:
             live.update(node.output)
             grids = zip(result.outputs, context.output_shapes, strict=False)

@@ -19,6 +19,7 @@ from sparse_qonnx.errors import SparseQonnxError
 from sparse_qonnx.files import ModelSource, path_of, read_model, write_bytes
 from sparse_qonnx.hls import to_hls
 from sparse_qonnx.layers import LayeredGraph, describe_shape
+from sparse_qonnx.passes.remembered import proven_once
 from sparse_qonnx.plots import plot_census, plot_event, plot_precision
 from sparse_qonnx.plots.figure import to_svg
 from sparse_qonnx.report.drawing import draw_graph
@@ -36,6 +37,7 @@ RANDOM_EDGES = 2
 Say = Callable[[str], None]
 
 
+@proven_once()
 def write_report(
     model: ModelSource,
     output: str | os.PathLike[str],

@@ -131,7 +131,9 @@ class Quant(StandardOp):
             raise PrecisionError(node.where, "quantizes a sum of quotients", fix="quantize directly after the average")
         if node.constants[0] is not None:  # weights: every element is its own interval
             parameters = [p for p in node.constants[1:4] if p is not None]
-            exact = Grid.of_constant(quant(node.constants[0], *parameters, **node.attributes), where=node.where)
+            values = quant(node.constants[0], *parameters, **node.attributes)
+            is_same = source is not None and np.array_equal(values, node.constants[0])
+            exact = source if source is not None and is_same else Grid.of_constant(values, where=node.where)
             return NodeProof((exact,), exact.bits)
         out = _quantized(source, form, len(node.shapes[0]) - 1)
         if source is None:
