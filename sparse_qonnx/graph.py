@@ -83,6 +83,10 @@ class GraphBuilder:
         """Shape of a value, `("batch", …)` for data."""
         return tensor_shape(self.values[name])
 
+    def elem_type(self, name: str) -> int:
+        """Element type of a value, of `TensorProto`."""
+        return int(self.values[name].type.tensor_type.elem_type)
+
     def input(self, name: str, sample_shape: Sequence[int], elem_type: int = TensorProto.FLOAT) -> str:
         """Declare a graph input `[batch, *sample_shape]`."""
         name = self._names(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from harness import KERNELS
 from sparse_qonnx.fixed import FixedPointType
@@ -119,6 +120,7 @@ def _moves() -> dict[str, Body]:
         "Concat": concat_with_negated,
         "Concat (rows)": lambda g, x, _: g.node("Concat", [x, g.node("Neg", [x], ["n"])[0], x], ["y"], axis=1)[0],
         "Abs": one("Abs"),
+        "Cast (to integers)": one("Cast", to=TensorProto.INT64),
         "ReduceMin": one("ReduceMin", i64([1, 2]), keepdims=0),
         "ReduceMax": one("ReduceMax", i64([2]), keepdims=0),
         "ArgMax": one("ArgMax", axis=2, keepdims=0),

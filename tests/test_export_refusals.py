@@ -248,15 +248,21 @@ def test_unknown_image_size() -> None:
         export(model)
 
 
-def test_reduction_must_come_first() -> None:
+def test_reductions_read_images_of_fixed_point_numbers() -> None:
     from sparsepixels.layers import InputReduce
 
     from sparse_qonnx.export import export
 
+    source = keras.Input((36,), name="x_in")
+    vector = keras.Model(source, InputReduce(n=4, name="reduce")(keras.layers.Reshape((6, 6), name="image")(source)))
+    with pytest.raises(
+        UnsupportedLayerError, match=r"layer 'reduce' \(InputReduce\).*\[6, 6\].*Reshape\(\(H, W, C\)\)"
+    ):
+        export(vector)
     source = keras.Input((6, 6, 1), name="x_in")
-    x = keras.layers.ReLU(name="relu")(source)
+    x = keras.layers.Activation("sigmoid", name="sigmoid")(source)
     model = keras.Model(source, keras.layers.Flatten()(InputReduce(n=4, name="reduce")(x)[0]))
-    with pytest.raises(UnsupportedLayerError, match=r"layer 'reduce' \(InputReduce\): its input 'relu'.*first layer"):
+    with pytest.raises(UnsupportedLayerError, match=r"'reduce' \(InputReduce\).*floating-point results of 'sigmoid'"):
         export(model)
 
 

@@ -88,7 +88,7 @@ def _head(op_type: str, **attributes: Any) -> Callable[[LayerCall], list[Step]]:
                 )
             result = emit(value, name)
             assert isinstance(result, DenseValue)
-            return replace(result, float_head=call.name, is_input=False)
+            return replace(result, float_head=call.name)
 
         return [(part, emit_head)]
 

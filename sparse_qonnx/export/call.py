@@ -110,6 +110,17 @@ class LayerCall:
             )
         return value
 
+    def tensors(self) -> list[Tensor]:
+        """All inputs, dense or sparse.
+
+        Raises:
+            UnsupportedLayerError: where one is a keep mask.
+        """
+        found = [value for value in self.inputs if not isinstance(value, MaskValue)]
+        if len(found) != len(self.inputs):
+            self.refuse("computes with the keep mask", allowed="feature maps", fix="use RemoveDilatedPixels to mask")
+        return found
+
     def dense(self) -> DenseValue:
         """The only input, which must be dense.
 

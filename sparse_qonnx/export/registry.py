@@ -17,9 +17,10 @@ Handler = Callable[["LayerCall"], "Value | tuple[Value, ...]"]
 
 _HANDLERS: dict[str, Handler] = {}
 _ANY_NUMBERS: set[Handler] = set()
+_ANY_TYPES: set[Handler] = set()
 
 
-def handler(*classes: str, any_numbers: bool = False) -> Callable[[Handler], Handler]:
+def handler(*classes: str, any_numbers: bool = False, any_types: bool = False) -> Callable[[Handler], Handler]:
     """Register the decorated function for Keras classes given by dotted name, `keras.layers.ReLU`.
 
     Only exactly these classes are served: a subclass may compute something else.
@@ -27,6 +28,7 @@ def handler(*classes: str, any_numbers: bool = False) -> Callable[[Handler], Han
     Args:
         classes: dotted names.
         any_numbers: whether the handler also serves floating-point tensors, behind softmax or a layer on no grid.
+        any_types: whether it also serves integers and truth values; others get them as float32.
     """
 
     def register(function: Handler) -> Handler:
@@ -34,6 +36,8 @@ def handler(*classes: str, any_numbers: bool = False) -> Callable[[Handler], Han
             _HANDLERS[name] = function
         if any_numbers:
             _ANY_NUMBERS.add(function)
+        if any_types:
+            _ANY_TYPES.add(function)
         return function
 
     return register
@@ -63,6 +67,11 @@ def _by_class() -> dict[type[Any], Handler]:
 def takes_any_numbers(function: Handler) -> bool:
     """Whether a handler serves floating-point tensors as well as fixed-point ones."""
     return function in _ANY_NUMBERS
+
+
+def takes_any_types(function: Handler) -> bool:
+    """Whether a handler serves integers and truth values as they are."""
+    return function in _ANY_TYPES
 
 
 def find_handler(cls: type[Any]) -> Handler | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from onnx import TensorProto
 
 from sparse_qonnx.errors import UnsupportedLayerError
 from sparse_qonnx.export.call import LayerCall
 from sparse_qonnx.export.foreign import convert
-from sparse_qonnx.export.registry import find_handler, takes_any_numbers
+from sparse_qonnx.export.registry import Handler, find_handler, takes_any_numbers, takes_any_types
 from sparse_qonnx.export.values import DenseValue, MaskValue, SparseValue, Value
 from sparse_qonnx.export.walk import Visit, operations, require_graph, walk
 from sparse_qonnx.graph import GraphBuilder
@@ -85,7 +87,7 @@ class _Tracer:
                 fix="declare Input(shape=(H, W, C)) with numbers",
             )
         self.names.keep(tensor.name)
-        return DenseValue(self.graph.input(tensor.name, shape), shape, is_input=True)
+        return DenseValue(self.graph.input(tensor.name, shape), shape)
 
     def _name(self, visit: Visit) -> str:
         """The layer's own name; where it is taken, with the names of the models around it, then with a number."""
@@ -99,13 +101,27 @@ class _Tracer:
         call = LayerCall(self.graph, visit.operation, self._name(visit), visit.args, visit.kwargs, shapes)
         self.graph.layer = call.name
         _check_dtype(call)
-        function = find_handler(type(visit.operation))
-        if function is None or (_is_float(call) and not takes_any_numbers(function)):
+        function: Handler = find_handler(type(visit.operation)) or convert
+        if _is_float(call) and not takes_any_numbers(function):
             function = convert
+        if not takes_any_types(function):
+            call = replace(call, args=self._as_floats(visit.args), kwargs=self._as_floats(visit.kwargs))
         result = function(call)
         values = result if isinstance(result, tuple) else (result,)
         self.visits.append(values)
         return list(values)
+
+    def _as_floats(self, arguments: Any) -> Any:
+        """The arguments with float32 in place of integers and truth values."""
+        from keras import tree
+
+        def convert_value(value: Any) -> Any:
+            if not isinstance(value, DenseValue) or self.graph.elem_type(value.name) == TensorProto.FLOAT:
+                return value
+            (name,) = self.graph.node("Cast", [value.name], [f"{value.name}.float"], to=TensorProto.FLOAT)
+            return replace(value, name=name)
+
+        return tree.map_structure(convert_value, arguments)
 
     def _output(self, value: Value, wanted: str) -> None:
         """Give a value out, under the name that a dictionary has for it, or its own."""

@@ -43,13 +43,11 @@ class DenseValue:
     Args:
         name: tensor of the graph.
         shape: shape of one sample.
-        is_input: whether it is an input image, at most quantized on its way.
         float_head: name of the layer (softmax, sigmoid) whose floating-point results these are; empty on a grid.
     """
 
     name: str
     shape: tuple[int, ...]
-    is_input: bool = False
     float_head: str = ""
 
 

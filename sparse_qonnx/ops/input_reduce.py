@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -111,6 +111,10 @@ class InputReduce(SparseOp):
         ((batch, _, _, channels),) = shapes
         n = attributes["n_max_pixels"]
         return (batch, n, channels), (batch, n, 2)
+
+    @classmethod
+    def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:
+        return {node.output[0]: 0}
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import FixedPointType
@@ -13,6 +13,7 @@ from sparse_qonnx.graph import initializers, with_metadata
 from sparse_qonnx.grid import Array
 from sparse_qonnx.ops import DOMAIN
 from sparse_qonnx.passes.infer_grids import PRECISION_KEY
+from sparse_qonnx.standard import rule_of
 from sparse_qonnx.uses import reads
 
 
@@ -41,22 +42,34 @@ def state_input_precision(model: ModelProto, given: str | Mapping[str, str] | No
 
 
 def _derive(model: ModelProto, name: str) -> FixedPointType | None:
-    constants = initializers(model)
-    readers: list[NodeProto] = []
-    frontier = [name]
-    while frontier:
-        tensor = frontier.pop()
-        for node in model.graph.node:
-            if tensor not in reads(node):
-                continue
-            if node.domain == DOMAIN and node.op_type == "InputReduce":
-                frontier.append(node.output[0])
-            else:
-                readers.append(node)
-    if not readers or any(node.op_type != "FixedPointQuant" for node in readers):
+    formats = _formats(model, initializers(model), name)
+    return _covering(formats) if formats else None
+
+
+def _formats(model: ModelProto, constants: Mapping[str, Array], tensor: str) -> list[list[Array]] | None:
+    """Formats (signed, integer, fractional) of all that reads a tensor; None where something else than quantizers does.
+
+    Between the tensor and its quantizers values may be moved, and multiplied by powers of two.
+    """
+    found: list[list[Array]] = []
+    for node in model.graph.node:
+        if tensor not in reads(node):
+            continue
+        if node.domain == DOMAIN and node.op_type == "FixedPointQuant":
+            found.append([np.asarray(constants[n]) for n in node.input[1:4]])
+            continue
+        rule = rule_of(node.domain, node.op_type)
+        passed = {} if rule is None else rule.passed_on(node, constants)
+        if not passed:
+            return None
+        for name, power in passed.items():
+            behind = _formats(model, constants, name)
+            if behind is None:
+                return None
+            found += [[k, i - power, f + power] for k, i, f in behind]
+    if tensor in {value.name for value in model.graph.output}:
         return None
-    formats = [[np.asarray(constants[n]) for n in node.input[1:4]] for node in readers]
-    return _covering(formats)
+    return found
 
 
 def _covering(formats: list[list[Array]]) -> FixedPointType | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from onnx import FunctionProto, NodeProto
 
 from sparse_qonnx.fixed import QuantizerFormat
-from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.grid import Array, NodeContext, NodeProof
 
 
 class StandardOp:
@@ -27,6 +27,11 @@ class StandardOp:
     def quantizer_format(cls, node: NodeContext) -> QuantizerFormat | None:
         """What a quantizer does; None for every other operator, and for quantizers of no fixed-point format."""
         return None
+
+    @classmethod
+    def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:
+        """Results that hold values of its inputs, moved and multiplied by 2**n and nothing else: n by their names."""
+        return {}
 
     @classmethod
     def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto | None:

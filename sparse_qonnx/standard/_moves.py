@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
 
 import numpy as np
+from onnx import NodeProto
 
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof, common_grid
@@ -14,8 +15,6 @@ from sparse_qonnx.standard._base import StandardOp
 
 class Move(StandardOp):
     """Places of the results are places of the first input, or hold one constant."""
-
-    passes_values: ClassVar[bool] = True
 
     @classmethod
     def moved(cls, node: NodeContext, values: Array, fill: int) -> tuple[Array, ...] | None:
@@ -29,6 +28,10 @@ class Move(StandardOp):
     def fill(cls, node: NodeContext) -> Grid | None:
         """The constant, where there can be one."""
         return None
+
+    @classmethod
+    def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:
+        return unchanged(node)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
@@ -58,6 +61,11 @@ class Move(StandardOp):
             wires(node.where, size, result[0], grid if filler is None else common_grid(grid, filler)[1], out)
             for result, out in zip(places, proof.outputs, strict=True)
         )
+
+
+def unchanged(node: NodeProto) -> dict[str, int]:
+    """`passed_on` of operators that only move values."""
+    return dict.fromkeys(node.output, 0)
 
 
 def compact(lo: Array, hi: Array) -> tuple[Array, Array]:

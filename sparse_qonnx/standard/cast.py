@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 from onnx import TensorProto
 
-from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.errors import UnsupportedNodeError
+from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsAlias
 from sparse_qonnx.standard._base import StandardOp
 
@@ -17,7 +19,7 @@ class Cast(StandardOp):
     """A change of type without a change of value.
 
     Between floating-point types `passes.assign_float_types` inserts it only where no bit is lost; a cast to integers
-    of what are none, or does not fit, lies on no known grid.
+    drops what lies behind the point. What does not fit lies on no known grid.
     """
 
     @classmethod
@@ -25,9 +27,21 @@ class Cast(StandardOp):
         grid, target = node.grids[0], node.attributes.get("to", TensorProto.FLOAT)
         if grid is None or target in FLOATS:
             return NodeProof((grid,))
-        is_whole = grid.frac <= 0 and grid.divisor == 1 and grid.bits - grid.frac <= INTEGERS.get(target, 0)
-        return NodeProof((grid if is_whole else None,))
+        if grid.divisor != 1:
+            return NodeProof((None,))
+        whole = grid if grid.frac <= 0 else Grid(_truncated(grid.lo, grid.frac), _truncated(grid.hi, grid.frac), 0)
+        return NodeProof((whole if whole.bits - whole.frac <= INTEGERS.get(target, 0) else None,), grid.bits)
 
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsAlias:
+        grid = node.grids[0]
+        if grid is not None and grid.frac > 0 and node.attributes.get("to", TensorProto.FLOAT) not in FLOATS:
+            problem = f"drops the {grid.frac} bits behind the point: it is not supported in firmware"
+            raise UnsupportedNodeError(node.where, problem, allowed="integers", fix="use a quantizer of no such bits")
         return HlsAlias()
+
+
+def _truncated(m: Array, frac: int) -> Array:
+    """m * 2**-frac without what lies behind the point."""
+    step = 1 << frac
+    return np.where(m < 0, -(-m // step), m // step)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
+from onnx import NodeProto
 
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof, common_grid
 from sparse_qonnx.hlscall import HlsCall, factor, sample_shape
 from sparse_qonnx.standard._base import StandardOp
+from sparse_qonnx.standard._moves import unchanged
 
 
 class Concat(StandardOp):
     """Tensors side by side along a sample axis."""
+
+    @classmethod
+    def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:
+        return unchanged(node)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from sparse_qonnx.grid import NodeContext, NodeProof
+from collections.abc import Mapping
+
+from onnx import NodeProto
+
+from sparse_qonnx.grid import Array, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsAlias
 from sparse_qonnx.standard._base import StandardOp
+from sparse_qonnx.standard._moves import unchanged
 
 
 class Identity(StandardOp):
     """The value itself."""
 
     is_identity = True
+
+    @classmethod
+    def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:
+        return unchanged(node)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 
 import numpy as np
+from onnx import NodeProto
 
-from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
+from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof, bits_of
 from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._elementwise import as_sample, elementwise_call
@@ -14,6 +16,12 @@ from sparse_qonnx.standard._elementwise import as_sample, elementwise_call
 
 class Mul(StandardOp):
     """Elementwise product; fractional bits and divisors add up."""
+
+    @classmethod
+    def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:
+        given = [np.ravel(constants[name]) for name in node.input if name in constants]
+        mantissa, exponent = np.frexp(np.unique(np.concatenate([np.zeros(0), *given])))
+        return {node.output[0]: int(exponent[0]) - 1} if np.array_equal(mantissa, [0.5]) else {}
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

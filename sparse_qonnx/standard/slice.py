@@ -7,8 +7,8 @@ import numpy as np
 from sparse_qonnx.grid import Array, NodeContext
 from sparse_qonnx.standard._moves import Move
 
-ANY = 1 << 48
-"""More events than there are."""
+ANY = 10**9
+"""More events than there are: what tf2onnx writes where a slice has no end."""
 
 
 class Slice(Move):

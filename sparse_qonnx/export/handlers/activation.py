@@ -13,31 +13,25 @@ from sparse_qonnx.export.registry import handler
 from sparse_qonnx.export.values import DenseValue, SparseValue, Tensor
 
 
-def _input(call: LayerCall) -> Tensor:
-    """The input of an elementwise layer; its result is no input image any more."""
-    value = call.single()
-    return replace(value, is_input=False) if isinstance(value, DenseValue) else value
-
-
 @handler("keras.layers.ReLU", any_numbers=True)
 def relu(call: LayerCall) -> Tensor:
     """ReLU with max_value, negative_slope and threshold."""
     layer = call.layer
     slope, limit = float(layer.negative_slope or 0.0), layer.max_value
     steps = relu_steps(call, slope, None if limit is None else float(limit), float(layer.threshold or 0.0))
-    return call.chain(_input(call), steps)
+    return call.chain(call.single(), steps)
 
 
 @handler("keras.layers.LeakyReLU", any_numbers=True)
 def leaky_relu(call: LayerCall) -> Tensor:
     """LeakyReLU."""
-    return call.chain(_input(call), relu_steps(call, float(call.layer.negative_slope), None, 0.0))
+    return call.chain(call.single(), relu_steps(call, float(call.layer.negative_slope), None, 0.0))
 
 
 @handler("keras.layers.Activation", any_numbers=True)
 def activation(call: LayerCall) -> Tensor:
     """Activation(name); behind the sparse part also those that are not exact, in floating point."""
-    value, function = _input(call), call.layer.activation
+    value, function = call.single(), call.layer.activation
     if isinstance(value, DenseValue) and not is_exact(function):
         return convert(call)[0]
     return call.chain(value, activation_steps(call, function))

@@ -21,7 +21,7 @@ def batch_normalization(call: LayerCall) -> Tensor:
     rank = len(value.shape)
     call.require("axis", int(layer.axis) % (rank + 1), [rank], "only channels last are exported", "axis=-1")
     if isinstance(value, DenseValue):
-        value = replace(call.fixed(value), is_input=False)
+        value = call.fixed(value)
     scale, offset = (to_numpy(part) for part in layer.qscaler_and_qoffset)
     factor = call.graph.quantized_constant(f"{call.name}.scale", scale)
     addend = call.graph.quantized_constant(f"{call.name}.offset", offset)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from sparse_qonnx.export.call import LayerCall
+from sparse_qonnx.export.handlers.shape import to_dense
 from sparse_qonnx.export.quantizers import to_numpy
 from sparse_qonnx.export.registry import handler
-from sparse_qonnx.export.values import Coordinates, DenseValue, MaskValue, SparseValue
+from sparse_qonnx.export.values import Coordinates, MaskValue, SparseValue
 
 
 def budget(layer: Any) -> float:
@@ -34,12 +35,12 @@ def threshold(layer: Any) -> float:
 @handler("sparsepixels.layers.InputReduce")
 def input_reduce(call: LayerCall) -> tuple[SparseValue, MaskValue]:
     """InputReduce: the only door into the sparse representation."""
-    image = call.single()
-    if not isinstance(image, DenseValue) or not image.is_input or len(image.shape) != 3:
+    image = call.fixed(to_dense(call, call.single()))
+    if len(image.shape) != 3:
         call.refuse(
-            f"its input {image.name!r} is not an input image of the model",
-            allowed="an Input of shape (H, W, C), or one that only a Quantizer has changed",
-            fix="make InputReduce the first layer and move the others behind it",
+            f"its input {image.name!r} has the shape {list(image.shape)} in each event",
+            allowed="an image (H, W, C)",
+            fix="put keras.layers.Reshape((H, W, C)) before it",
         )
     height, width, channels = image.shape
     n, limit = budget(call.layer), threshold(call.layer)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from sparse_qonnx.export.call import LayerCall, Step
-from sparse_qonnx.export.quantizers import fills, quantizer_steps
+from sparse_qonnx.export.foreign import CONSTANT_BITS, convert, is_on_grid
+from sparse_qonnx.export.handlers.shape import to_dense
+from sparse_qonnx.export.handlers.sparse_conv import masking_step
+from sparse_qonnx.export.quantizers import fills, quantizer_steps, to_numpy
 from sparse_qonnx.export.registry import handler
 from sparse_qonnx.export.values import DenseValue, MaskValue, SparseValue, Tensor
 
@@ -19,10 +23,8 @@ def _operands(call: LayerCall) -> list[Tensor]:
     """The inputs: all dense, or all sparse on the same pixels."""
     inputs = call.inputs
     if len(inputs) < 2 or len(inputs) != len(call.args[0] if len(call.args) == 1 else call.args):
-        call.refuse(f"merges {len(inputs)} tensors", allowed="two tensors or more, no plain numbers", fix="use a layer")
-    tensors = [value for value in inputs if not isinstance(value, MaskValue)]
-    if len(tensors) != len(inputs):
-        call.refuse("computes with the keep mask", allowed="feature maps", fix="use RemoveDilatedPixels to mask")
+        call.refuse(f"merges {len(inputs)} tensors", allowed="two tensors or more")
+    tensors = call.tensors()
     sparse = [value for value in tensors if isinstance(value, SparseValue)]
     if sparse and len(sparse) != len(tensors):
         call.refuse("merges a sparse feature map with a dense tensor", allowed="tensors of one kind", fix=FIX)
@@ -66,6 +68,8 @@ def _with(call: LayerCall, part: str, op_type: str, other: str, channels: int) -
 
 
 def _elementwise(call: LayerCall, op_type: str, last: Sequence[Step] = ()) -> Tensor:
+    if len(call.inputs) == 1 and len(call.args) == 2:
+        return with_constant(call, op_type)
     first, *others = _quantized(call, _operands(call))
     if len({len(value.shape) for value in (first, *others)}) > 1:
         call.refuse("merges tensors of different ranks", allowed="tensors of one rank", fix="add a Reshape")
@@ -73,7 +77,7 @@ def _elementwise(call: LayerCall, op_type: str, last: Sequence[Step] = ()) -> Te
     steps: list[Step] = [
         _with(call, f"{op_type.lower()}{n}", op_type, value.name, value.shape[-1]) for n, value in enumerate(others)
     ]
-    start = replace(first, filled_by=filled) if isinstance(first, SparseValue) else replace(first, is_input=False)
+    start = replace(first, filled_by=filled) if isinstance(first, SparseValue) else first
     return call.chain(start, [*steps, *last, *_output_steps(call, first)])
 
 
@@ -111,6 +115,43 @@ def multiply(call: LayerCall) -> Tensor:
     return _elementwise(call, "Mul")
 
 
+def with_constant(call: LayerCall, op_type: str) -> Tensor:
+    """A tensor and numbers. On pixels, numbers that give inactive ones a value must be masked away by what follows."""
+    value = call.single()
+    constant = to_numpy(next(argument for argument in call.args if argument is not value)).astype(np.float32)
+    if isinstance(value, DenseValue) or any(n != 1 for n in constant.shape[:-1]):
+        return convert(call, to_dense(call, value))[0]
+    if not is_on_grid(constant):
+        call.refuse(
+            f"computes with {constant.flat[0]:g}, which is on no grid",
+            allowed=f"numbers of at most {CONSTANT_BITS} bits, such as 0.75 or 1/8",
+            fix="round it to a multiple of a power of two",
+        )
+    name = call.graph.constant(f"{call.name}.constant", constant.reshape(constant.shape[-1:]))
+
+    def compute(source: Tensor, wanted: str) -> Tensor:
+        names = [source.name if argument is value else name for argument in call.args]
+        (result,) = call.graph.node(op_type, names, [wanted])
+        return replace(source, name=result)
+
+    zeros = [np.zeros(1, np.float32) if argument is value else constant for argument in call.args]
+    if not _UFUNCS[op_type](*zeros).any():
+        return call.chain(value, [("computed", compute)])
+    result = call.chain(value, [("computed", compute), masking_step(call, "masked", value.channels)])
+    assert isinstance(result, SparseValue)
+    return replace(result, filled_by=call.name)
+
+
+_UFUNCS: dict[str, Any] = {
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "Max": np.maximum,
+    "Min": np.minimum,
+}
+"""What becomes of inactive pixels."""
+
+
 def _scaled(call: LayerCall, factor: float) -> Step:
     constant = call.graph.constant(f"{call.name}.factor", np.array(factor, dtype=np.float32))
     return call.elementwise("scaled", "Mul", [constant])
@@ -131,7 +172,7 @@ def average_power_of_two(call: LayerCall) -> Tensor:
     return _elementwise(call, "Add", [_scaled(call, call.layer._scale)])
 
 
-@handler("keras.layers.Concatenate")
+@handler("keras.layers.Concatenate", "keras.src.ops.numpy.Concatenate")
 def concatenate(call: LayerCall) -> Tensor:
     """Concatenation: of channels where the tensors are sparse, along any axis but the batch elsewhere."""
     operands = _operands(call)

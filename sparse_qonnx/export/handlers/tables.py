@@ -116,7 +116,7 @@ def unary_function(call: LayerCall) -> Tensor:
     """An activation as a table. On pixels it may give inactive ones a value, so that a convolution must follow."""
     value, layer = call.single(), call.layer
     if isinstance(value, DenseValue):
-        value = replace(call.fixed(value), is_input=False)
+        value = call.fixed(value)
         return call.chain(value, table_steps(call, layer, "", value.shape))
     steps = table_steps(call, layer, "", value.shape, sparse=True)
     if not _at_zero(layer):
@@ -143,10 +143,7 @@ def softmax(call: LayerCall) -> Tensor:
         (name,) = call.graph.node(op_type, [source.name, axes], [f"{call.name}.{part}"], keepdims=1)
         return DenseValue(name, kept)
 
-    if layer.enable_iq:
-        start = call.parts(value, quantizer_steps(call, layer.iq, "iq", rank))
-    else:
-        start = replace(value, is_input=False)
+    start = call.parts(value, quantizer_steps(call, layer.iq, "iq", rank)) if layer.enable_iq else value
     if layer.stable:
         highest = reduced("ReduceMax", start, "highest")
         (name,) = call.graph.node("Sub", [highest.name, start.name], [f"{call.name}.distance"])
