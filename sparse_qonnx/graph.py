@@ -46,7 +46,10 @@ def weight_quantizer(name: str, values: Array) -> tuple[dict[str, Array], dict[s
     width = max(kind.width, 2) if kind.signed else kind.width  # qonnx reads signed 1-bit as bipolar
     if width > 24:
         raise PrecisionError(
-            f"weights {name!r}", f"need {width} bits", allowed="at most 24 bits", fix="give the layer a quantizer"
+            f"weights {name!r}",
+            f"need {width} bits",
+            allowed="at most 24 bits",
+            fix="give the layer a quantizer, or put them on a grid: np.round(w * 2**f) / 2**f",
         )
     parts = {"scale": 2.0**-grid.frac, "zero_point": 0.0, "bits": float(width)}
     parameters = {part: np.array(value, dtype=np.float32) for part, value in parts.items()}

@@ -13,47 +13,44 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import ArrayLike, NDArray
-from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx import ModelProto
 
-from sparse_qonnx.errors import ConfigurationError
+from sparse_qonnx.errors import ConfigurationError, PrecisionError
 from sparse_qonnx.files import write_model
-from sparse_qonnx.fixed import OverflowMode, RoundingMode
-from sparse_qonnx.graph import BATCH, IR_VERSION, OPSETS, QUANT_DOMAIN, infer_node, weight_quantizer
-from sparse_qonnx.naming import Names
+from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode
+from sparse_qonnx.graph import BATCH, QUANT_DOMAIN, weight_quantizer
+from sparse_qonnx.network_arguments import (
+    require_conv_weights,
+    require_dense_weights,
+    require_formats,
+    require_image,
+    require_integer,
+    require_mode,
+    require_number,
+    require_numbers,
+    require_operator,
+    require_sizes,
+    results_of,
+)
+from sparse_qonnx.network_graph import NetworkGraph, whole
+from sparse_qonnx.network_graph import SparseMap as SparseMap
 from sparse_qonnx.ops import DOMAIN
-from sparse_qonnx.origin import LAYER_KEY
 from sparse_qonnx.passes import finalize
+from sparse_qonnx.passes.infer_grids import input_types
 from sparse_qonnx.standard.quant import ROUNDING_NAMES
 
 Array = NDArray[Any]
 
 
-@final
-@dataclass(frozen=True)
-class SparseMap:
-    """A sparse feature map: the kept pixels of an image of `height` rows and `width` columns.
-
-    Attributes:
-        features: values of the pixels, `[batch, N, C]`; an empty slot holds 0.
-        coords: their 1-based rows and columns, int64 `[batch, N, 2]`; (0, 0) marks an empty slot.
-    """
-
-    features: ir.Value
-    coords: ir.Value
-    height: int
-    width: int
-
-
 Tensor = TypeVar("Tensor", ir.Value, SparseMap)
 
 
-class Network:
+class Network(NetworkGraph):
     """A network under construction; every method appends a node and returns its result, shape and type inferred.
 
     Results are `onnx_ir.Value`s, or `SparseMap`s of two of them. Weights must already lie on a grid of at most 24
@@ -69,37 +66,50 @@ class Network:
     """
 
     def __init__(self, name: str = "network") -> None:
-        self.name = name
-        self._tape = ir.tape.Tape()
-        self._inputs: list[ir.Value] = []
-        self._outputs: list[ir.Value] = []
-        self._values: dict[str, ir.Value] = {}
-        self._names = Names(first=0)
-        self._infos: dict[str, ValueInfoProto] = {}
-        self._tensors: dict[str, TensorProto] = {}
+        super().__init__(name)
+        self._precisions: dict[str, str] = {}
+        self._built: tuple[Any, ModelProto] = (None, ModelProto())
 
     # ---- inputs, outputs, constants -----------------------------------------------------------------------------
 
-    def input(self, name: str, shape: Sequence[int]) -> ir.Value:
-        """Declare a float32 input `[batch, *shape]`."""
-        value = ir.val(self._new(name), ir.DataType.FLOAT, [BATCH, *shape])
-        self._inputs.append(self._keep(value))
+    @whole
+    def input(self, name: str, shape: Sequence[int], precision: str | None = None) -> ir.Value:
+        """Declare a float32 input `[batch, *shape]`.
+
+        Args:
+            name: of the input.
+            shape: of one event.
+            precision: its fixed-point type, `ap_[u]fixed<W,I>`; `build` may give another.
+        """
+        if precision is not None:
+            FixedPointType.parse(precision, f"precision of input {name!r}")
+        sizes = require_sizes(f"shape of input {name!r}", shape)
+        value = self._keep(ir.val(self._new(name), ir.DataType.FLOAT, [BATCH, *sizes]))
+        self._graph.inputs.append(value)
+        if precision is not None:
+            self._precisions[name] = precision
         return value
 
     def output(self, value: ir.Value) -> None:
         """Declare a result of the network."""
-        self._outputs.append(self._own(value))
+        known = self._dense("output", value)
+        if known in self._graph.outputs:
+            raise ConfigurationError(f"output {known.name!r}", "is declared twice", allowed="each output once")
+        self._graph.outputs.append(known)
 
+    @whole
     def constant(self, name: str, values: ArrayLike) -> ir.Value:
         """A constant, in the type of the array."""
         return self._constant(self._new(name), values)
 
+    @whole
     def weights(self, name: str, values: ArrayLike) -> ir.Value:
         """Weights that already lie on a grid, with the standard `Quant` that says so."""
         return self._weights(self._new(name), values)
 
     # ---- any operator -------------------------------------------------------------------------------------------
 
+    @whole
     def op(
         self,
         op_type: str,
@@ -118,22 +128,31 @@ class Network:
             domain: domain of the operator.
             attributes: its attributes.
         """
+        where = f"node {name or op_type!r}"
+        require_operator(where, op_type, domain)
+        if results_of(op_type, domain) > 1:
+            problem = f"{op_type!r} has {results_of(op_type, domain)} results"
+            raise ConfigurationError(where, problem, allowed="operators with one result, or the method for this one")
         return self._op(op_type, inputs, self._named(op_type, name), domain, **attributes)
 
     # ---- sparse operators ---------------------------------------------------------------------------------------
 
+    @whole
     def input_reduce(
         self, image: ir.Value, n_max_pixels: int, threshold: float = 0.0, *, name: str | None = None
     ) -> SparseMap:
         """The first `n_max_pixels` pixels of `image [batch, H, W, C]` whose first channel is above the threshold."""
         name = self._named("InputReduce", name)
-        attributes = {"n_max_pixels": n_max_pixels, "threshold": float(threshold)}
+        source = self._dense(name, image)
+        height, width = require_image(name, source)
+        slots = require_integer(f"n_max_pixels of {name!r}", n_max_pixels, 1)
+        attributes = {"n_max_pixels": slots, "threshold": require_number(f"threshold of {name!r}", threshold)}
         features, coords = self._append(
-            "InputReduce", [image], [name, self._names(f"{name}.coords")], DOMAIN, attributes
+            "InputReduce", [source], [name, self._names(f"{name}.coords")], DOMAIN, attributes
         )
-        height, width = self._static(image)[:2]
         return SparseMap(features, coords, height, width)
 
+    @whole
     def sparse_conv(
         self,
         x: SparseMap,
@@ -155,45 +174,58 @@ class Network:
             name: of the result.
         """
         name = self._named("SparseConv", name)
-        kernel = np.asarray(kernel)
-        inputs = [x.features, x.coords, self._weights(self._names(f"{name}.kernel"), kernel)]
-        if bias is not None:
-            inputs.append(self._weights(self._names(f"{name}.bias"), bias))
-        attributes: dict[str, Any] = {"kernel_shape": kernel.shape[2:], "dilations": dilations, "group": group}
+        x = self._map(name, x)
+        array = require_numbers(f"kernel of {name!r}", kernel)
+        added = None if bias is None else require_numbers(f"bias of {name!r}", bias)
+        require_conv_weights(name, x.features, array, added, require_integer(f"group of {name!r}", group, 1))
+        inputs = [x.features, x.coords, self._weights(self._names(f"{name}.kernel"), array)]
+        if added is not None:
+            inputs.append(self._weights(self._names(f"{name}.bias"), added))
+        attributes: dict[str, Any] = {"kernel_shape": array.shape[2:], "dilations": dilations, "group": group}
         return self._on(x, self._op("SparseConv", inputs, name, DOMAIN, **attributes))
 
+    @whole
     def sparse_pool(
         self, x: SparseMap, kernel_shape: tuple[int, int], mode: str = "average", *, name: str | None = None
     ) -> SparseMap:
         """`average` or `max` pooling with stride = kernel; pixels of a partial window leave."""
         name = self._named("SparsePool", name)
+        x = self._map(name, x)
         attributes = {"mode": mode, "kernel_shape": kernel_shape, "spatial_shape": (x.height, x.width)}
         inputs = [x.features, x.coords]
         features, coords = self._append("SparsePool", inputs, [name, self._names(f"{name}.coords")], DOMAIN, attributes)
         return SparseMap(features, coords, x.height // kernel_shape[0], x.width // kernel_shape[1])
 
+    @whole
     def to_dense(self, x: SparseMap, *, name: str | None = None) -> ir.Value:
         """The image `[batch, H, W, C]`, 0 where no pixel was kept."""
-        return self._to_dense(x, self._named("SparseToDense", name))
+        name = self._named("SparseToDense", name)
+        return self._to_dense(self._map(name, x), name)
 
     # ---- dense and elementwise operators ------------------------------------------------------------------------
 
+    @whole
     def flatten(self, x: ir.Value | SparseMap, *, name: str | None = None) -> ir.Value:
         """One vector an event, rows first, channels last: `[batch, H * W * C]`."""
         name = self._named("Flatten", name)
         image = self._to_dense(x, self._names(f"{name}.dense"), layer=name) if isinstance(x, SparseMap) else x
-        return self._op("Flatten", [image], name)
+        return self._op("Flatten", [self._dense(name, image)], name)
 
+    @whole
     def dense(
         self, x: ir.Value, kernel: ArrayLike, bias: ArrayLike | None = None, *, name: str | None = None
     ) -> ir.Value:
         """`x @ kernel + bias` with `kernel [K, F]` and `bias [F]`."""
         name = self._named("Dense", name)
-        matrix = self._weights(self._names(f"{name}.kernel"), kernel)
-        if bias is None:
+        x = self._dense(name, x)
+        array = require_numbers(f"kernel of {name!r}", kernel)
+        added = None if bias is None else require_numbers(f"bias of {name!r}", bias)
+        require_dense_weights(name, x, array, added)
+        matrix = self._weights(self._names(f"{name}.kernel"), array)
+        if added is None:
             return self._op("MatMul", [x, matrix], name)
         product = self._op("MatMul", [x, matrix], self._names(f"{name}.matmul"), layer=name)
-        return self._op("Add", [product, self._weights(self._names(f"{name}.bias"), bias)], name)
+        return self._op("Add", [product, self._weights(self._names(f"{name}.bias"), added)], name)
 
     def relu(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """`max(x, 0)`."""
@@ -201,11 +233,14 @@ class Network:
 
     def add(self, a: Tensor, b: Tensor, *, name: str | None = None) -> Tensor:
         """The sum of two tensors, or of two feature maps on the same pixels."""
-        if isinstance(a, SparseMap) and (not isinstance(b, SparseMap) or a.coords is not b.coords):
-            where = f"{name or 'add'}: {a.features.name!r} and {self._data(b).name!r}"
+        one, other = (self._own(self._data(x)) for x in (a, b))
+        pixels = {id(x.coords) if isinstance(x, SparseMap) else None for x in (a, b)}
+        if len(pixels) > 1:
+            where = f"{name or 'add'}: {one.name!r} and {other.name!r}"
             raise ConfigurationError(where, "live on different pixels", allowed="feature maps with the same coords")
-        return self._on(a, self.op("Add", [self._data(a), self._data(b)], name=name))
+        return self._on(a, self.op("Add", [one, other], name=name))
 
+    @whole
     def quant(
         self,
         x: Tensor,
@@ -232,6 +267,8 @@ class Network:
             allowed = ", ".join(sorted(ROUNDING_NAMES.values()))
             raise ConfigurationError(name or "quant", f"rounding_mode={rounding_mode!r}", allowed=allowed)
         name = self._named("Quant", name)
+        bits = require_integer(f"bits of {name!r}", bits, 1)
+        fractional_bits = require_integer(f"fractional_bits of {name!r}", fractional_bits)
         parts = {"scale": 2.0**-fractional_bits, "zero_point": 0.0, "bits": float(bits)}
         constants: list[ir.Value] = [
             self._constant(self._names(f"{name}.{part}"), np.float32(v)) for part, v in parts.items()
@@ -240,6 +277,7 @@ class Network:
         inputs = [self._data(x), *constants]
         return self._on(x, self._op("Quant", inputs, name, QUANT_DOMAIN, **attributes))
 
+    @whole
     def fixed_point_quant(
         self,
         x: Tensor,
@@ -264,14 +302,17 @@ class Network:
                 are read at each slot's pixel.
         """
         name = self._named("FixedPointQuant", name)
-        formats = [np.asarray(v, np.float32) for v in (signed, integer_bits, fractional_bits)]
+        given = {"signed": signed, "integer_bits": integer_bits, "fractional_bits": fractional_bits}
+        formats = [require_numbers(f"{key} of {name!r}", v).astype(np.float32) for key, v in given.items()]
+        pixels = (x.height, x.width) if isinstance(x, SparseMap) else None
+        require_formats(name, self._own(self._data(x)), formats, pixels)
         inputs = [self._data(x)]
         inputs += [self._constant(self._names(f"{name}.{part}"), v) for part, v in zip("kif", formats, strict=True)]
         if isinstance(x, SparseMap) and max(v.ndim for v in formats) == 3:
             inputs.append(x.coords)
         modes = {
-            "rounding_mode": RoundingMode(rounding_mode).value,
-            "overflow_mode": OverflowMode(overflow_mode).value,
+            "rounding_mode": require_mode(f"rounding_mode of {name!r}", rounding_mode, RoundingMode).value,
+            "overflow_mode": require_mode(f"overflow_mode of {name!r}", overflow_mode, OverflowMode).value,
         }
         return self._on(x, self._op("FixedPointQuant", inputs, name, DOMAIN, **modes))
 
@@ -279,27 +320,40 @@ class Network:
 
     def to_ir(self) -> ir.Model:
         """The network so far as an onnx-ir model: float32 throughout, nothing proven, no function bodies."""
-        graph = ir.Graph(
-            self._inputs,
-            self._outputs,
-            nodes=self._tape.nodes,
-            initializers=self._tape.initializers,
-            opset_imports=dict(OPSETS),
-            name=self.name,
-        )
-        return ir.Model(graph, ir_version=IR_VERSION)
+        return ir.from_proto(self._to_proto())
 
     def build(self, input_precision: str | Mapping[str, str] | None = None) -> ModelProto:
-        """The finished file: types proven exact, function bodies attached, annotated.
+        """The finished file: types proven exact, function bodies attached, annotated; the network can still grow.
 
         Args:
-            input_precision: fixed-point type of the inputs, `ap_[u]fixed<W,I>`, or one by input name; derived from the
-                quantizers that read them when None.
+            input_precision: fixed-point type of the inputs, `ap_[u]fixed<W,I>`, or one by input name; what `input` was
+                told goes after it, and what can be derived from the quantizers that read the input after that.
 
         Raises:
-            PrecisionError: numbers that need more bits than float64 holds.
+            ConfigurationError: the network has no output.
+            PrecisionError: numbers that need more bits than float64 holds; an input whose type is neither given nor
+                that of quantizers.
         """
-        return finalize(ir.to_proto(self.to_ir()), input_precision, {"packages": f"onnx-ir {ir.__version__}"})
+        if not self._graph.outputs:
+            raise ConfigurationError(f"network {self.name!r}", "has no output", fix="declare one: output(value)")
+        if not isinstance(input_precision, str):
+            input_precision = self._precisions | dict(input_precision or {})
+        proto = self._to_proto()
+        key = (proto.SerializeToString(deterministic=True), repr(input_precision))
+        if key != self._built[0]:
+            made = finalize(proto, input_precision, {"packages": f"onnx-ir {ir.__version__}"})
+            self._require_types(made)
+            self._built = (key, made)
+        result = ModelProto()
+        result.CopyFrom(self._built[1])
+        return result
+
+    def _require_types(self, model: ModelProto) -> None:
+        for name in (value.name for value in self._graph.inputs):
+            if name not in input_types(model):
+                problem = "has no fixed-point type: none was given, and not only quantizers read it"
+                fix = "give input_precision='ap_ufixed<W,I>', W bits, I of them in front of the binary point"
+                raise PrecisionError(f"input {name!r}", problem, fix=fix)
 
     def save(self, path: str | os.PathLike[str], input_precision: str | Mapping[str, str] | None = None) -> ModelProto:
         """Build the file and write it, whole or not at all."""
@@ -310,13 +364,10 @@ class Network:
     # ---- inside: names are settled here, made fresh unless the user gave them ------------------------------------
 
     def _constant(self, name: str, values: ArrayLike) -> ir.Value:
-        array = np.asarray(values, order="C")  # not ascontiguousarray, which makes scalars vectors
-        tensor = ir.tensor(array, name=name)
-        self._tensors[name] = ir.to_proto(tensor)
-        return self._keep(self._tape.initializer(tensor))
+        return self._initializer(ir.tensor(require_numbers(f"constant {name!r}", values), name=name))
 
     def _weights(self, name: str, values: ArrayLike) -> ir.Value:
-        array = np.asarray(values)
+        array = require_numbers(f"weights {name!r}", values)
         parameters, attributes = weight_quantizer(name, array)
         parts = [self._constant(name, array.astype(np.float32))]
         parts += [self._constant(self._names(f"{name}.{part}"), value) for part, value in parameters.items()]
@@ -337,59 +388,6 @@ class Network:
     ) -> ir.Value:
         (result,) = self._append(op_type, inputs, [name], domain, attributes, layer)
         return result
-
-    def _append(
-        self,
-        op_type: str,
-        inputs: Sequence[ir.Value | None],
-        names: Sequence[str],
-        domain: str,
-        attributes: Mapping[str, Any],
-        layer: str = "",
-    ) -> list[ir.Value]:
-        """Append a node; it belongs to the layer of its first result unless another is given."""
-        known = [None if value is None else self._own(value) for value in inputs]
-        results = [ir.Value(name=name) for name in names]
-        settings = {k: list(v) if isinstance(v, tuple) else v for k, v in attributes.items()}
-        first = names[0]
-        says = {LAYER_KEY: layer or first}
-        self._tape.op_multi_out(
-            op_type, known, settings, domain=domain, outputs=results, name=first, metadata_props=says
-        )
-        for value, info in zip(results, self._infer(results), strict=True):
-            ir.serde.deserialize_value_info_proto(info, value)
-            self._keep(value)
-        return results
-
-    def _infer(self, results: Sequence[ir.Value]) -> list[ValueInfoProto]:
-        producer = results[0].producer()
-        assert producer is not None
-        return infer_node(ir.to_proto(producer), self._infos, self._tensors)
-
-    def _new(self, name: str) -> str:
-        if name in self._names:
-            raise ConfigurationError(
-                f"name {name!r}", "is used twice", allowed="one value a name", fix="choose another"
-            )
-        self._names.keep(name)
-        return name
-
-    def _named(self, op_type: str, name: str | None) -> str:
-        return self._new(name) if name else self._names.numbered(op_type.lower())
-
-    def _keep(self, value: ir.Value) -> ir.Value:
-        assert value.name is not None
-        self._values[value.name] = value
-        self._infos[value.name] = ir.to_proto(value)
-        return value
-
-    def _own(self, value: ir.Value) -> ir.Value:
-        if value.name is None or self._values.get(value.name) is not value:
-            raise ConfigurationError(f"value {value.name!r}", f"is not of the network {self.name!r}")
-        return value
-
-    def _static(self, value: ir.Value) -> tuple[int, ...]:
-        return tuple(d for d in (value.shape or ()) if isinstance(d, int))
 
     @staticmethod
     def _data(x: ir.Value | SparseMap) -> ir.Value:

@@ -21,6 +21,8 @@ import sparse_qonnx as sq
 Array = NDArray[np.float32]
 
 SIDE = 56
+PIXEL = "ap_ufixed<18,1>"
+"""Fixed-point type of a pixel."""
 LAYERS = ("conv1", "conv2", "dense1", "dense2")
 
 
@@ -63,7 +65,7 @@ def build(weights: Mapping[str, Array], n_max_pixels: int, bits: int = 8, intege
     activation = {"bits": bits, "fractional_bits": bits - integer_bits, "signed": False}
 
     net = sq.Network("jet")
-    image = net.input("x_in", (SIDE, SIDE, 1))
+    image = net.input("x_in", (SIDE, SIDE, 1), precision=PIXEL)
     x = net.input_reduce(image, n_max_pixels, threshold=0.0, name="input_reduce")
     for layer in ("conv1", "conv2"):
         kernel = w[f"{layer}.kernel"].transpose(3, 2, 0, 1)  # Keras [kh, kw, C, F] -> [F, C, kh, kw]
