@@ -69,3 +69,7 @@ class ConfigurationError(SparseQonnxError):
 
 class ToolError(SparseQonnxError):
     """An external tool (g++, Vitis HLS, a Python extra) that is missing or failed."""
+
+
+class NetlistError(SparseQonnxError):
+    """A netlist that is not of its format, does not hold, or cannot become hardware."""

@@ -1,0 +1,39 @@
+"""Passes over a netlist: each takes a layer and gives one that computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sparse_qonnx.rtl.netlist import Layer, Netlist
+from sparse_qonnx.rtl.passes.divisions import multiply_instead
+from sparse_qonnx.rtl.passes.gates import balance_gates
+from sparse_qonnx.rtl.passes.intervals import narrow_registers
+from sparse_qonnx.rtl.passes.products import share_products
+from sparse_qonnx.rtl.passes.registers import merge_registers
+from sparse_qonnx.rtl.passes.resets import drop_resets
+from sparse_qonnx.rtl.passes.sums import balance_sums
+from sparse_qonnx.rtl.rebuild import rebuild
+
+Pass = Callable[[Layer], Layer]
+
+PASSES: tuple[Pass, ...] = (
+    rebuild,
+    narrow_registers,
+    merge_registers,
+    drop_resets,
+    multiply_instead,
+    share_products,
+    balance_sums,
+    balance_gates,
+    rebuild,
+)
+"""In the order in which they run."""
+
+
+def clean_up(netlist: Netlist) -> Netlist:
+    """All passes over all layers."""
+    layers = list(netlist.layers)
+    for one in PASSES:
+        layers = [one(layer) for layer in layers]
+    return replace(netlist, layers=layers)
