@@ -8,22 +8,40 @@ NONE = -1
 
 
 def recurrences(layer: Layer) -> list[int]:
-    """The number of the recurrence that each node belongs to, NONE where it belongs to none.
+    """The number of the recurrence that each node belongs to, NONE where it belongs to none."""
+    found = [NONE] * len(layer.nodes)
+    for number, members in enumerate(components(layer)):
+        if is_recurrence(layer, members):
+            for i in members:
+                found[i] = number
+    return found
 
-    Strongly connected components of more than one node, where a register follows what it takes (Tarjan's algorithm,
-    without recursion).
+
+def is_recurrence(layer: Layer, members: list[int]) -> bool:
+    """Whether a component depends on itself."""
+    return len(members) > 1 or members[0] in operands(layer, members[0])
+
+
+def operands(layer: Layer, i: int) -> tuple[int, ...]:
+    """What a node depends on; a register depends on what it takes, a lane on whether a word is taken."""
+    node = layer.nodes[i]
+    if node.op is Op.REG:
+        return (layer.registers[node.param[0]].next,)
+    return (layer.words[node.param[0]].enable,) if node.op is Op.LANE else node.args
+
+
+def components(layer: Layer) -> list[list[int]]:
+    """Strongly connected components, what they depend on first, the nodes of each in their order.
+
+    Tarjan's algorithm, without recursion.
     """
     n = len(layer.nodes)
     order = [0] * n  # 0: not seen
     low = [0] * n
     on_stack = [False] * n
-    found = [NONE] * n
+    found: list[list[int]] = []
     stack: list[int] = []
-    seen = components = 0
-
-    def operands(i: int) -> tuple[int, ...]:
-        node = layer.nodes[i]
-        return (layer.registers[node.param[0]].next,) if node.op is Op.REG else node.args
+    seen = 0
 
     for root in range(n):
         if order[root]:
@@ -36,7 +54,7 @@ def recurrences(layer: Layer) -> list[int]:
                 order[i] = low[i] = seen
                 stack.append(i)
                 on_stack[i] = True
-            args = operands(i)
+            args = operands(layer, i)
             if at > 0:
                 low[i] = min(low[i], low[args[at - 1]])
             while at < len(args) and order[args[at]]:
@@ -47,12 +65,9 @@ def recurrences(layer: Layer) -> list[int]:
                 work += [(i, at + 1), (args[at], 0)]
                 continue
             if low[i] == order[i]:
-                members = []
+                members: list[int] = []
                 while not members or members[-1] != i:
                     members.append(stack.pop())
                     on_stack[members[-1]] = False
-                if len(members) > 1 or i in args:
-                    for member in members:
-                        found[member] = components
-                    components += 1
+                found.append(sorted(members))
     return found

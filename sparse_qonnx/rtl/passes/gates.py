@@ -47,22 +47,20 @@ def balance_gates(layer: Layer) -> Layer:
             return None
         if not depths:
             depths.append(Depths(b))
-        late = [a for a in own if loops[a] != NONE and loops[a] == loops[i]]
-        early = [made[a] for a in own if a not in late]
-        return _joined(b, depths[0], node.op, early, [made[a] for a in late])
+        is_late = [loops[a] != NONE and loops[a] == loops[i] for a in own]
+        groups = [[made[a] for a, late in zip(own, is_late, strict=True) if late == which] for which in (False, True)]
+        trees = [_joined(b, depths[0], node.op, group) for group in groups if group]
+        return trees[0] if len(trees) == 1 else b.make(node.op, trees)
 
     return rebuild(layer, maker)
 
 
-def _joined(b: Builder, depths: Depths, op: Op, early: list[int], late: list[int]) -> int:
+def _joined(b: Builder, depths: Depths, op: Op, operands: list[int]) -> int:
     """One node of many operands."""
-    heap = [(depths.level(a), a) for a in early]
+    heap = [(depths.level(a), a) for a in operands]
     heapq.heapify(heap)
     while len(heap) > 1:
         (_, x), (_, y) = heapq.heappop(heap), heapq.heappop(heap)
         node = b.make(op, (x, y))
         heapq.heappush(heap, (depths.level(node), node))
-    result = heap[0][1] if heap else late.pop()
-    for a in late:
-        result = b.make(op, (result, a))
-    return result
+    return heap[0][1]

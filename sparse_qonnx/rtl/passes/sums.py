@@ -52,11 +52,14 @@ class _Sums:
             return None
         if self._depths is None:
             self._depths = Depths(b)
-        late = [t for t in terms if self._loops[t.node] != NONE and self._loops[t.node] == self._loops[i]]
-        early = [_Term(made[t.node], t.shift, t.sign) for t in terms if t not in late]
+        groups: list[list[_Term]] = [[], []]
+        for t in terms:
+            is_late = self._loops[t.node] != NONE and self._loops[t.node] == self._loops[i]
+            groups[is_late].append(_Term(made[t.node], t.shift, t.sign))
         if constant:
-            early.append(_Term(b.const(abs(constant)), 0, 1 if constant > 0 else -1))
-        total = self._added(b, early, [_Term(made[t.node], t.shift, t.sign) for t in late], width)
+            groups[0].append(_Term(b.const(abs(constant)), 0, 1 if constant > 0 else -1))
+        trees = [self._added(b, group, width) for group in groups if group]
+        total = trees[0] if len(trees) == 1 else _sum(b, trees[0], trees[1], width)
         result = b.make(Op.SHL, (total.node,), (total.shift,)) if total.shift else total.node
         if total.sign < 0:
             result = b.make(Op.SUB, (b.const(0), result))
@@ -97,17 +100,13 @@ class _Sums:
 
     # ---- putting it together ----------------------------------------------------------------------------------------
 
-    def _added(self, b: Builder, early: list[_Term], late: list[_Term], width: int) -> _Term:
-        assert self._depths is not None
-        heap = [self._entry(b, term) for term in early]
+    def _added(self, b: Builder, terms: list[_Term], width: int) -> _Term:
+        heap = [self._entry(b, term) for term in terms]
         heapq.heapify(heap)
         while len(heap) > 1:
             x, y = heapq.heappop(heap)[-1], heapq.heappop(heap)[-1]
             heapq.heappush(heap, self._entry(b, _sum(b, x, y, width)))
-        result = heap[0][-1] if heap else late.pop()
-        for term in late:
-            result = _sum(b, result, term, width)
-        return result
+        return heap[0][-1]
 
     def _entry(self, b: Builder, term: _Term) -> tuple[float, int, int, int, _Term]:
         """The earliest first; of these the narrowest, so that numbers of like width meet."""
