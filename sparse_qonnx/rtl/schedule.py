@@ -50,7 +50,8 @@ class LayerPlan:
         trips, stages: what is known of its loops.
         starts: by nest, the cycle of its first trip.
         sources: window of each input that is read, by port.
-        holds: windows of registers that hold the last value of a loop's register longer, by LAST node.
+        holds: windows of registers that hold the last value of a loop's register longer, one after the other, by LAST
+            node.
         windows: by node outside of loops.
         delays: registers between a node outside of loops and its operands, by node and place, where there are any.
         needs: first and last cycle in which each node outside of loops is read.
@@ -61,7 +62,7 @@ class LayerPlan:
     stages: Stages
     starts: list[int] = field(default_factory=list)
     sources: dict[int, Window] = field(default_factory=dict)
-    holds: dict[int, Window] = field(default_factory=dict)
+    holds: dict[int, list[Window]] = field(default_factory=dict)
     windows: dict[int, Window] = field(default_factory=dict)
     delays: dict[tuple[int, int], int] = field(default_factory=dict)
     needs: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -222,7 +223,7 @@ class _Scheduler:
                 element = self.source((port.tensor, port.index))
                 plan.sources[node.param[0]] = self._covering(element, first, last)
             else:
-                plan.holds[i] = _later(plan.windows[i], first, self._plan.interval)
+                plan.holds.setdefault(i, []).append(_later(plan.windows[i], first, self._plan.interval))
         return changed
 
     def _covering(self, element: Element, first: int, last: int) -> Window:
@@ -278,7 +279,7 @@ class LayerTimes:
                 windows[i] = self._plan.sources[node.param[0]]
             elif node.op is Op.LAST:
                 if self._layer.registers[node.param[0]].nest < n_started:
-                    windows[i] = self._plan.holds.get(i) or self._last(node.param[0])
+                    windows[i] = self._plan.holds[i][-1] if i in self._plan.holds else self._last(node.param[0])
             elif all(a in windows for a in node.args):
                 windows[i] = self._joined(i)
 
