@@ -67,9 +67,7 @@ class Builder:
         """A table's entry."""
         return self.make(Op.ROM, (index,), (self.table(values),), bounds)
 
-    def make(
-        self, op: Op, args: Sequence[int], param: tuple[int, ...] = (), bounds: Interval | None = None
-    ) -> int:
+    def make(self, op: Op, args: Sequence[int], param: tuple[int, ...] = (), bounds: Interval | None = None) -> int:
         """A node, or what is the same and simpler.
 
         Args:

@@ -17,9 +17,9 @@ VERSION = 1
 _HEADER = f"sparse_qonnx_netlist {VERSION}"
 
 _OPERANDS: dict[Op, tuple[int, int]] = {
-    **{op: (2, 0) for op in (Op.ADD, Op.SUB, Op.MUL, Op.AND, Op.OR, Op.XOR, Op.EQ, Op.LT, Op.VSHR)},
-    **{op: (1, 0) for op in (Op.COM, Op.NOT)},
-    **{op: (1, 1) for op in (Op.SHL, Op.SHR, Op.WRAP, Op.DIV, Op.MOD, Op.ROM)},
+    **dict.fromkeys((Op.ADD, Op.SUB, Op.MUL, Op.AND, Op.OR, Op.XOR, Op.EQ, Op.LT, Op.VSHR), (2, 0)),
+    **dict.fromkeys((Op.COM, Op.NOT), (1, 0)),
+    **dict.fromkeys((Op.SHL, Op.SHR, Op.WRAP, Op.DIV, Op.MOD, Op.ROM), (1, 1)),
     Op.MUX: (3, 0),
     Op.VSHL: (2, 1),
     Op.SLICE: (1, 2),
@@ -243,7 +243,11 @@ class _Reader:
         id_, lo, hi = int(words[0]), int(words[2]), int(words[3])
         rest = words[4:]
         n_args, n_param = _OPERANDS.get(op, (len(rest), 0))
-        if len(rest) != n_args + n_param or (op is Op.PICK and n_args < 2) or (op not in _OPERANDS and op is not Op.PICK):
+        if (
+            len(rest) != n_args + n_param
+            or (op is Op.PICK and n_args < 2)
+            or (op not in _OPERANDS and op is not Op.PICK)
+        ):
             raise self._error(f"has {len(rest)} operands", allowed=f"{n_args + n_param}")
         args = tuple(self._ref(word) for word in rest[:n_args])
         param = tuple(int(word) for word in rest[n_args:])

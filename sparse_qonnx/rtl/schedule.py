@@ -174,7 +174,9 @@ class _Scheduler:
     def _last_read(self) -> int:
         """When inputs are read for the last time, by a layer, by a register that holds them, or as outputs."""
         given = set(self._inputs)
-        reads = [w.taken for e in given for w in self._elements[e] if w.taken is not None and w.taken < self._plan.interval]
+        reads = [
+            w.taken for e in given for w in self._elements[e] if w.taken is not None and w.taken < self._plan.interval
+        ]
         for plan in self._plan.layers:
             for i, node in enumerate(plan.layer.nodes):
                 if node.op is Op.INPUT and i in plan.needs and plan.sources[node.param[0]].taken is None:

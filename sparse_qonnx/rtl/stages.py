@@ -62,7 +62,11 @@ class _Stager:
         n = len(layer.nodes)
         self._layer, self._limit = layer, limit
         self._result = Stages(
-            [0] * n, [AT_ONCE] * n, [trips.is_control(i) for i in range(n)], [False] * n, [x.interval for x in layer.nests]
+            [0] * n,
+            [AT_ONCE] * n,
+            [trips.is_control(i) for i in range(n)],
+            [False] * n,
+            [x.interval for x in layer.nests],
         )
         self._given = given
 

@@ -21,7 +21,9 @@ def narrow_registers(layer: Layer) -> Layer:
     grown = [0] * len(limits)
     while True:
         nodes = _intervals(layer, spans)
-        joined = [_join(span, nodes[r.next], limit) for span, r, limit in zip(spans, layer.registers, limits, strict=True)]
+        joined = [
+            _join(span, nodes[r.next], limit) for span, r, limit in zip(spans, layer.registers, limits, strict=True)
+        ]
         changed = [n for n, span in enumerate(joined) if span != spans[n]]
         if not changed:
             break

@@ -99,7 +99,7 @@ class _Products:
         for distance in range(2, value.bit_length()):
             for sign in (1, -1):
                 factor = (1 << distance) + sign
-                if value % factor == 0 and 1 < value // factor and len(signed_digits(value // factor)) < digits - 1:
+                if value % factor == 0 and value // factor > 1 and len(signed_digits(value // factor)) < digits - 1:
                     node = self._odd(value // factor)
                     op = Op.ADD if sign > 0 else Op.SUB
                     return self._builder.make(op, (self._shifted(node, distance), node))

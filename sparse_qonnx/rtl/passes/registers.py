@@ -17,7 +17,9 @@ def merge_registers(layer: Layer) -> Layer:
     if not layer.registers:
         return layer
     # Without a reset a register may begin with anything: each is a class of its own.
-    groups = _classes([(r.nest, r.lo, r.hi, -1 - n if r.reset is None else r.reset) for n, r in enumerate(layer.registers)])
+    groups = _classes(
+        [(r.nest, r.lo, r.hi, -1 - n if r.reset is None else r.reset) for n, r in enumerate(layer.registers)]
+    )
     while True:
         next_ids = _next_ids(layer, _firsts(groups))
         split = _classes([(group, next_ids[n]) for n, group in enumerate(groups)])

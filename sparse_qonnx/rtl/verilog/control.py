@@ -93,7 +93,8 @@ class NestControl:
     def lines(self, clocked: Callable[[Sequence[str]], list[str]]) -> list[str]:
         """Declarations and the always block."""
         ends = " && ".join(
-            f"{c.name} == {constant(trips - 1, c.width)}" for c, trips in zip(self.counters, self._nest.trips, strict=True)
+            f"{c.name} == {constant(trips - 1, c.width)}"
+            for c, trips in zip(self.counters, self._nest.trips, strict=True)
         )
         lines = [declare("reg", c.name, c.width) + ";" for c in (self._runs, *self.counters)]
         step = self._step.name

@@ -12,7 +12,7 @@ from sparse_qonnx.rtl.schedule import LayerPlan, register_stage
 from sparse_qonnx.rtl.verilog.control import Delays, NestControl
 from sparse_qonnx.rtl.verilog.expressions import expression
 from sparse_qonnx.rtl.verilog.names import Names
-from sparse_qonnx.rtl.verilog.text import INDENT, Bits, Signal, concatenated, declare, unused_lines, wrapped
+from sparse_qonnx.rtl.verilog.text import INDENT, Bits, Signal, concatenated, declare, unused_lines
 
 
 @dataclass
@@ -281,7 +281,13 @@ class _Writer:
         ports += [declare("input wire", name, 1) for name in module.pulses]
         ports += [declare("input wire", s.name, s.width) for s in self._inputs]
         ports += [declare("output wire", s.name, s.width) for s in self._outputs]
-        return [f"// {title}", f"module {module.name} (", *(f"{INDENT}{p}," for p in ports[:-1]), INDENT + ports[-1], ");"]
+        return [
+            f"// {title}",
+            f"module {module.name} (",
+            *(f"{INDENT}{p}," for p in ports[:-1]),
+            INDENT + ports[-1],
+            ");",
+        ]
 
     def _has(self, name: str) -> bool:
         return self._module.is_clocked if name == "clk" else self._module.has_reset

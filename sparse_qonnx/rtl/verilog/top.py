@@ -100,7 +100,9 @@ class _Writer:
             shown += self._assign(name, elements, windows, [bus.width] * bus.size)
         traces = self._write_traces(dict(zip((b.tensor for b in self._outputs), out_names, strict=True)))
         control = self._control()
-        ports = [declare("input wire", n, 1) for n in ("clk", "rst", "valid_in")] + [declare("output wire", "ready_in", 1)]
+        ports = [declare("input wire", n, 1) for n in ("clk", "rst", "valid_in")] + [
+            declare("output wire", "ready_in", 1)
+        ]
         ports += [declare("input wire", n, b.bits) for n, b in zip(in_names, self._inputs, strict=True)]
         ports += [declare("output wire", "valid_out", 1)]
         ports += [declare("output wire", n, b.bits) for n, b in zip(out_names, self._outputs, strict=True)]
@@ -110,7 +112,9 @@ class _Writer:
             ports += [declare("output wire", p.port, p.bits) for p in self.probes.values() if p.port not in out_names]
         body = [*control, *tensors, *holds, *layers, *traces, *shown]
         head = [f"module {self._name} (", *(f"{INDENT}{p}," for p in ports[:-1]), INDENT + ports[-1], ");"]
-        comment = f"// An event every {self._plan.interval} cycles, its outputs {self._plan.latency} cycles after it came."
+        comment = (
+            f"// An event every {self._plan.interval} cycles, its outputs {self._plan.latency} cycles after it came."
+        )
         comments = [comment, "// Inputs stay from valid_in to ready_in; outputs are there in the cycle of valid_out."]
         return "\n".join([*comments, *head, *(INDENT + line for line in body), "endmodule", ""])
 
@@ -237,7 +241,11 @@ class _Writer:
         n = self._last_pulse
         if n:
             shifted = "go" if n == 1 else f"{{cycle[{n - 1}:1], go}}"
-            lines += [f"reg [{n}:1] cycle;", "always @(posedge clk) begin", f"{INDENT}if (rst) cycle <= {constant(0, n)};"]
+            lines += [
+                f"reg [{n}:1] cycle;",
+                "always @(posedge clk) begin",
+                f"{INDENT}if (rst) cycle <= {constant(0, n)};",
+            ]
             lines += [f"{INDENT}else cycle <= {shifted};", "end"]
         return lines
 
