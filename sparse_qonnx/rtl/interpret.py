@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,8 @@ from sparse_qonnx.errors import NetlistError
 from sparse_qonnx.rtl.netlist import STATIC, Layer, Netlist, Node, Op, width_of
 from sparse_qonnx.rtl.semantics import Value, evaluate
 
-Integers = NDArray[np.object_] | NDArray[np.int64]
+Integers = NDArray[Any]
+"""Of int64, or of Python integers."""
 _NARROW = 60
 """Bits that int64 holds with room for a sum of two."""
 
@@ -30,7 +32,7 @@ def interpret(netlist: Netlist, inputs: Mapping[str, Integers], check: bool = Fa
     Raises:
         NetlistError: `check` found a value outside of its interval.
     """
-    values: dict[str, Integers] = {name: np.asarray(v) for name, v in inputs.items()}
+    values: dict[str, Integers] = dict(inputs)
     for layer in netlist.layers:
         values.update(_Run(layer, values, check).run())
     return values
@@ -120,6 +122,12 @@ class _Run:
                 raise NetlistError(f"layer {layer.name!r}, node {i} ({node.op.value})", f"is {value}", allowed=span)
             values[i] = value
 
+    def _constant(self, node: Node) -> Value:
+        return node.lo
+
+    def _counter(self, node: Node) -> Value:
+        return self._trip[node.param[0]]
+
     def _input(self, node: Node) -> Value:
         port = self._layer.inputs[node.param[0]]
         return self._tensors[port.tensor][:, port.index]
@@ -129,9 +137,9 @@ class _Run:
 
 
 _SOURCES = {
-    Op.CONST: lambda run, node: node.lo,
+    Op.CONST: _Run._constant,
     Op.INPUT: _Run._input,
-    Op.COUNTER: lambda run, node: run._trip[node.param[0]],
+    Op.COUNTER: _Run._counter,
     Op.REG: _Run._held,
     Op.LAST: _Run._held,
     Op.LANE: _Run._lane,

@@ -310,16 +310,18 @@ class _Reader:
                 return stream
         raise self._error(f"uses a stream {name!r} that no earlier line defines")
 
-    def _in_nest(self) -> int:
-        if self._open is None:
-            raise self._error("stands outside of a loop")
-        return self._open.number
+    def _word_nest(self) -> int:
+        """The open nest; outside of loops, a new one of a single trip."""
+        if self._open is not None:
+            return self._open.number
+        self._now.nests.append(Nest(()))
+        return len(self._now.nests) - 1
 
     def _on_word_in(self, words: list[str]) -> None:
         name, enable, *ids = words
         if len(ids) != self._stream(name, True).lanes:
             raise self._error(f"has {len(ids)} lanes")
-        self._now.words.append(Word(name, self._in_nest(), self._ref(enable)))
+        self._now.words.append(Word(name, self._word_nest(), self._ref(enable)))
         self._lanes_wanted = [int(id_) for id_ in ids]
 
     def _on_lane(self, words: list[str]) -> None:
@@ -329,10 +331,20 @@ class _Reader:
         word = len(self._now.words) - 1
         lane = self._stream(self._now.words[word].stream, True).lanes - len(self._lanes_wanted)
         self._lanes_wanted.pop(0)
-        self._define(id_, Node(Op.LANE, (), lo, hi, (word, lane), self._in_nest()))
+        nest = self._now.words[word].nest
+        node = Node(Op.LANE, (), lo, hi, (word, lane), nest)
+        if self._open is not None:
+            self._define(id_, node)
+            return
+        # What comes outside of loops is kept, as what a loop leaves is.
+        self._now.nodes.append(node)
+        self._now.registers.append(Register(nest, lo, hi, None, -1))
+        register = len(self._now.registers) - 1
+        self._next_of[register] = len(self._now.nodes) - 1
+        self._define(id_, Node(Op.LAST, (), lo, hi, (register,)))
 
     def _on_word_out(self, words: list[str]) -> None:
         name, enable, *refs = words
         if len(refs) != self._stream(name, False).lanes:
             raise self._error(f"has {len(refs)} lanes")
-        self._now.words.append(Word(name, self._in_nest(), self._ref(enable), tuple(self._ref(r) for r in refs)))
+        self._now.words.append(Word(name, self._word_nest(), self._ref(enable), tuple(self._ref(r) for r in refs)))

@@ -103,7 +103,7 @@ class Plan:
     outputs: dict[Element, Window] = field(default_factory=dict)
 
 
-class _Longer(Exception):
+class _LongerError(Exception):
     """A value is read for longer than an interval."""
 
 
@@ -122,7 +122,7 @@ def make_plan(netlist: Netlist, inputs: Iterable[Element], outputs: Iterable[Ele
     while True:
         try:
             return _Scheduler(layers, given, shown, interval).run()
-        except _Longer as longer:
+        except _LongerError as longer:
             interval = longer.args[0]
 
 
@@ -218,7 +218,7 @@ class _Scheduler:
             if last <= plan.windows[i].last:
                 continue
             if last - first >= self._plan.interval:
-                raise _Longer(last - first + 1)
+                raise _LongerError(last - first + 1)
             changed = True
             if node.op is Op.INPUT:
                 port = plan.layer.inputs[node.param[0]]
@@ -327,9 +327,8 @@ class LayerTimes:
             late = int(self._stages.is_latched[node])
             _need(needs, node, starts[nest] + first - late, starts[nest] + last - late)
         for i in reversed(range(len(self._layer.nodes))):
-            node = self._layer.nodes[i]
-            if node.nest == STATIC and i in needs:
-                for place, a in enumerate(node.args):
+            if self._layer.nodes[i].nest == STATIC and i in needs:
+                for place, a in enumerate(self._layer.nodes[i].args):
                     late = self._plan.delays.get((i, place), 0)
                     _need(needs, a, needs[i][0] - late, needs[i][1] - late)
 

@@ -123,12 +123,16 @@ def _shifted_left(a: Interval, b: Interval, width: int) -> Interval:
 
 
 def _wrapped(a: Interval, width: int) -> Interval:
-    return a if _inside(a, signed_range(width)) else signed_range(width)
+    half = 1 << (width - 1)
+    if (a[0] + half) >> width == (a[1] + half) >> width:  # all wrap as often
+        return wrapped(a[0], width), wrapped(a[1], width)
+    return signed_range(width)
 
 
 def _sliced(a: Interval, low: int, width: int) -> Interval:
-    moved = a[0] >> low, a[1] >> low
-    return moved if _inside(moved, (0, (1 << width) - 1)) else (0, (1 << width) - 1)
+    most = (1 << width) - 1
+    first, last = a[0] >> low, a[1] >> low
+    return (first & most, last & most) if first >> width == last >> width else (0, most)
 
 
 def _remainder(a: Interval, by: int) -> Interval:

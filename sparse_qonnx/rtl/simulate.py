@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_qonnx.aside import scratch_folder
-from sparse_qonnx.children import run_child
 from sparse_qonnx.errors import ToolError
 from sparse_qonnx.hls.headers import find_compiler
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.rtl.verilog.top import Bus, Probe
+from sparse_qonnx.system.atomic import scratch_folder
+from sparse_qonnx.system.processes import run_child
 
 Integers = NDArray[np.int64]
 OPTIMIZE = "-O1"
@@ -49,7 +49,7 @@ class Simulator:
 # ---- Verilator ------------------------------------------------------------------------------------------------------
 
 
-def _verilator_code(top: str) -> dict[str, str]:
+def _verilator_code(_: str) -> dict[str, str]:
     return {
         "INCLUDE": '#include "Vdesign.h"\n#include "verilated.h"\ndouble sc_time_stamp() { return 0; }',
         "MODEL": "Vdesign",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_qonnx.rtl.netlist import STATIC, Layer, Op
+from sparse_qonnx.rtl.netlist import STATIC, Layer, Node, Op
 from sparse_qonnx.rtl.rebuild import live_nodes
 from sparse_qonnx.rtl.semantics import evaluate
 
@@ -30,18 +30,20 @@ class Trips:
         self._nodes = layer.register_nodes()
         self._uses = self._count_uses()
 
-    def _value(self, node: Any) -> NDArray[Any] | int | None:
+    def _value(self, node: Node) -> NDArray[Any] | int | None:
         if node.op is Op.CONST:
             return int(node.lo)
         if node.op is Op.COUNTER:
             nest = self._layer.nests[node.nest]
-            return np.unravel_index(np.arange(nest.n_trips), nest.trips)[node.param[0]].astype(np.int64)
+            counts: NDArray[Any] = np.indices(nest.trips)[node.param[0]].ravel()
+            return counts
         if node.nest == STATIC or not node.args:
             return None
         args = [self._values[a] for a in node.args]
         if any(a is None for a in args):
             return None
-        return evaluate(node.op, args, node.param, self._layer.tables)
+        value: NDArray[Any] | int = evaluate(node.op, args, node.param, self._layer.tables)
+        return value
 
     def _count_uses(self) -> dict[int, int]:
         live, registers = live_nodes(self._layer)

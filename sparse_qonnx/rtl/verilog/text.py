@@ -1,5 +1,6 @@
-"""Pieces of Verilog: signals, parts of them, constants, declarations. All vectors are unsigned; signs are extended in
-the open, so that every operand has the width of its result.
+"""Pieces of Verilog: signals, parts of them, constants, declarations.
+
+All vectors are unsigned; signs are extended in the open, so that every operand has the width of its result.
 """
 
 from __future__ import annotations

@@ -29,9 +29,7 @@ class Bus:
 
 @dataclass
 class Probe:
-    """Where a simulation reads an array: a port, and for each element its lowest bit and the cycle of the event in which
-    it is there, counted from the first.
-    """
+    """Where a simulation reads an array: a port, and by element its lowest bit and the cycle of an event to read it."""
 
     port: str
     bits: int
@@ -57,7 +55,8 @@ def write_top(
         plan: the schedule.
         modules: by layer; None where a layer is wires only.
         name: of the module.
-        inputs, outputs: ports.
+        inputs: ports for events.
+        outputs: ports for results.
     """
     plain = _Writer(plan, modules, name, inputs, outputs, is_traced=False)
     traced = _Writer(plan, modules, name, inputs, outputs, is_traced=True)
@@ -81,6 +80,7 @@ class _Writer:
         self._places: dict[tuple[Element, Window], tuple[str, int]] = {}
         self._widths = {(p.tensor, p.index): p.width for layer in plan.layers for p in layer.layer.outputs}
         self._widths |= {(b.tensor, i): b.width for b in inputs for i in range(b.size)}
+        self._sizes: dict[str, int] = {}
         self._last_pulse = 0
         self.probes: dict[str, Probe] = {}
 
@@ -88,6 +88,7 @@ class _Writer:
         in_names = [self._names(b.tensor) for b in self._inputs]
         out_names = [self._names(b.tensor) for b in self._outputs]
         for bus, name in zip(self._inputs, in_names, strict=True):
+            self._sizes[name] = bus.bits
             for i in range(bus.size):
                 self._places[(bus.tensor, i), self._plan.elements[bus.tensor, i][0]] = (name, i * bus.width)
         tensors = self._name_tensors()
@@ -128,7 +129,8 @@ class _Writer:
                 outputs = [plan.layer.outputs[k] for k in numbers]
                 wire = self._names(f"{port}_wires" if port in {b.tensor for b in self._outputs} else port)
                 self._wires[n, port] = wire
-                lines.append(declare("wire", wire, sum(p.width for p in outputs)) + ";")
+                self._sizes[wire] = sum(p.width for p in outputs)
+                lines.append(declare("wire", wire, self._sizes[wire]) + ";")
                 low = 0
                 for p in outputs:
                     element = (p.tensor, p.index)
@@ -150,6 +152,7 @@ class _Writer:
             for element, window, _ in members:
                 self._places[element, window] = (name, low)
                 low += self._widths[element]
+            self._sizes[name] = low
             lines.append(declare("reg", name, low) + ";")
             elements = [element for element, _, _ in members]
             value = self._bus(elements, [s for _, _, s in members], [self._widths[e] for e in elements])
@@ -175,18 +178,9 @@ class _Writer:
         return [self._part(*run) for run in runs]
 
     def _part(self, name: str, low: int, width: int) -> str:
-        if self._total[name] == width:
+        if self._sizes[name] == width:
             return name
         return f"{name}[{low}]" if width == 1 else f"{name}[{low + width - 1}:{low}]"
-
-    @property
-    def _total(self) -> dict[str, int]:
-        if not hasattr(self, "_total_known") or self._total_size != len(self._places):
-            total: dict[str, int] = {}
-            for (element, _), (name, low) in self._places.items():
-                total[name] = max(total.get(name, 0), low + self._widths[element])
-            self._total_known, self._total_size = total, len(self._places)
-        return self._total_known
 
     def _assign(
         self, name: str, elements: Sequence[Element], windows: Sequence[Window], widths: Sequence[int]
