@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rtl_random import random_events, random_netlist
 
+from rtl_random import random_events, random_netlist
 from sparse_qonnx.errors import NetlistError
 from sparse_qonnx.rtl.interpret import interpret
 from sparse_qonnx.rtl.netlist import Netlist, Op

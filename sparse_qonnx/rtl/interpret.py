@@ -75,8 +75,9 @@ class _Run:
         own = [n for n, register in enumerate(layer.registers) if register.nest == nest]
         words = [n for n, word in enumerate(layer.words) if word.nest == nest]
         for n in own:
-            reset = layer.registers[n].reset
-            self._state[n] = 0 if reset is None else self._values[reset]
+            register = layer.registers[n]
+            anything = min(max(0, register.lo), register.hi)
+            self._state[n] = anything if register.reset is None else self._values[register.reset]
         for trip in np.ndindex(*layer.nests[nest].trips):
             self._trip = trip
             self._evaluate(body)
