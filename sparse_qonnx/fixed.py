@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_qonnx.errors import PrecisionError
+from sparse_qonnx.text import shown
 
 Array = NDArray[Any]
 
@@ -140,10 +141,10 @@ class FixedPointType:
         Raises:
             PrecisionError: if the text is anything else, or the width is not 1 to 64 bits.
         """
-        match = _AP_TYPE.fullmatch(text)
+        match = _AP_TYPE.fullmatch(text) if isinstance(text, str) else None
         allowed = "ap_fixed<W,I> or ap_ufixed<W,I> with 1 <= W <= 64, for example ap_ufixed<18,1>"
         if match is None or not 1 <= int(match.group(2)) <= 64 or abs(int(match.group(3))) > 128:
-            raise PrecisionError(where, f"cannot read {text!r} as a fixed-point type", allowed=allowed)
+            raise PrecisionError(where, f"cannot read {shown(text)} as a fixed-point type", allowed=allowed)
         return cls(match.group(1) != "u", int(match.group(2)), int(match.group(3)))
 
     @property

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 
-from sparse_qonnx.errors import ConfigurationError, ModelFileError
+from sparse_qonnx.errors import ConfigurationError, ModelFileError, SparseQonnxError
 
 VARIABLE = "SPARSE_QONNX_LIMITS"
 
@@ -27,10 +27,16 @@ def _limit(default: int, meaning: str) -> int:
 class Limits:
     """The largest allowed value of everything that a file can ask for; all are counts."""
 
-    file_bytes: int = _limit(2**30, "bytes of a model file, with its external data")
+    file_bytes: int = _limit(
+        2**30, "bytes of a model file, with its external data, or of a Keras file when it is unpacked"
+    )
+    configuration_bytes: int = _limit(2**22, "bytes of a configuration file")
+    configuration_depth: int = _limit(128, "lists and mappings in each other in the configuration of a Keras model")
+    events: int = _limit(10**9, "events in one file")
     nodes: int = _limit(20_000, "nodes in a file, those of subgraphs and functions included")
     inlined_nodes: int = _limit(500_000, "nodes once every function is written out at each of its calls")
-    nesting: int = _limit(16, "depth of subgraphs in subgraphs, and of functions that call functions")
+    nesting: int = _limit(16, "depth of subgraphs, of functions that call functions, of groups in HDF5, of YAML")
+    objects: int = _limit(100_000, "groups and datasets in an HDF5 file, members of a Keras file")
     name_characters: int = _limit(512, "characters of a name")
     attribute_values: int = _limit(2**16, "values of a list attribute, bytes of a text attribute")
     tensor_values: int = _limit(2**26, "values of one constant")
@@ -45,20 +51,23 @@ class Limits:
     netlist_lines: int = _limit(2**23, "lines and operands of the recorded netlist of one layer")
     netlist_seconds: int = _limit(900, "seconds that compiling or running the recorder of a netlist may take")
 
-    def check(self, name: str, value: int, where: str, what: str = "") -> None:
-        """Raise ModelFileError if a value is above the limit of that name.
+    def check(
+        self, name: str, value: int, where: str, what: str = "", error: type[SparseQonnxError] = ModelFileError
+    ) -> None:
+        """Raise an error if a value is above the limit of that name.
 
         Args:
             name: of the limit.
             value: what the file asks for.
             where: the thing that asks for it.
             what: what is counted; the meaning of the limit by default.
+            error: its type.
         """
         most: int = getattr(self, name)
         if value > most:
             problem = f"{value:,} {what or self.meanings()[name]}"
             fix = f"if you trust the file, raise the limit: --limit {name}={value} or {VARIABLE}={name}={value}"
-            raise ModelFileError(where, problem, allowed=f"at most {most:,}", fix=fix)
+            raise error(where, problem, allowed=f"at most {most:,}", fix=fix)
 
     @classmethod
     def meanings(cls) -> dict[str, str]:

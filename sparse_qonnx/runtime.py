@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper
 
 from sparse_qonnx import fusion
-from sparse_qonnx._paths import find_library, why_no_library
+from sparse_qonnx._paths import LIBRARY_VARIABLE, find_library, why_no_library
 from sparse_qonnx._workarounds import qonnx_ir_version
 from sparse_qonnx.checks.structure import all_nodes, require_known_nodes
 from sparse_qonnx.errors import ConfigurationError, InputDataError, ModelFileError, SparseQonnxError, ToolError
 from sparse_qonnx.files import ModelSource, describe_source, read_model
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.limits import current
+from sparse_qonnx.system.regular import check_regular, reason
+from sparse_qonnx.text import shortened
 
 Array = NDArray[Any]
 
@@ -58,11 +60,19 @@ def register(session_options: onnxruntime.SessionOptions) -> None:
     """Register the native kernels in the options of sessions that the caller builds; a second time changes nothing.
 
     Raises:
-        ToolError: if the library was not built when the package was installed.
+        ToolError: if the library was not built when the package was installed, or cannot be loaded.
     """
-    if session_options not in _registered:
-        session_options.register_custom_ops_library(get_library_path())
-        _registered.add(session_options)
+    if session_options in _registered:
+        return
+    path = get_library_path()
+    try:
+        check_regular(path)
+        session_options.register_custom_ops_library(path)
+    except _LIBRARY_ERRORS as error:
+        fix = f"reinstall sparse-qonnx, or check the environment variable {LIBRARY_VARIABLE}"
+        problem = f"cannot be loaded: {shortened(reason(error), 300)}"
+        raise ToolError(f"native kernels {path!r}", problem, fix=fix) from error
+    _registered.add(session_options)
 
 
 class InferenceSession(onnxruntime.InferenceSession):  # type: ignore[misc]  # onnxruntime ships no types
@@ -188,6 +198,7 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 _ORT_ERRORS = _errors()
+_LIBRARY_ERRORS: tuple[type[Exception], ...] = (*_ORT_ERRORS, OSError, ValueError)
 
 
 def check_inputs(expected: Mapping[str, tuple[str, Sequence[Any]]], given: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 LONGEST = 2000
 """Characters of one piece of text; of a longer one the beginning and the end are shown."""
 
@@ -12,6 +14,25 @@ def shortened(text: str, longest: int = LONGEST) -> str:
         return text
     half = longest // 2
     return f"{text[:half]} ... {len(text) - 2 * half:,} characters ... {text[-half:]}"
+
+
+def _repr() -> reprlib.Repr:
+    found = reprlib.Repr()
+    found.maxstring = found.maxother = 200
+    found.maxlong = 80
+    found.maxlevel, found.maxlist, found.maxtuple, found.maxdict = 3, 8, 8, 8
+    return found
+
+
+_REPR = _repr()
+
+
+def shown(value: object) -> str:
+    """`repr` of what somebody gave, a mapping or a list with the beginning alone: short however large the value is."""
+    try:
+        return shortened(_REPR.repr(value), 1000)
+    except (ValueError, RecursionError):  # an integer with more digits than Python writes
+        return f"<{type(value).__name__}>"
 
 
 def printable(text: str) -> str:
@@ -27,3 +48,8 @@ def marked_up(text: str) -> str:
     from rich.markup import escape
 
     return escape(printable(text))
+
+
+def marked_up_lines(text: str) -> str:
+    """Several lines for rich, each as `marked_up`."""
+    return "\n".join(marked_up(line) for line in text.splitlines())

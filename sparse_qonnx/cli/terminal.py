@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sparse_qonnx import limits
 from sparse_qonnx.errors import SparseQonnxError
-from sparse_qonnx.text import marked_up
+from sparse_qonnx.text import marked_up, marked_up_lines, shortened
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -31,8 +32,20 @@ if TYPE_CHECKING:
 OK, MISMATCH, ERROR, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: success, a comparison found mismatches, an error told in one message on stderr, Ctrl-C."""
 
-OUT = Console(highlight=False, soft_wrap=True)
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """Leaves it to `call` what happens when its reader has ended; rich would end with the code of a difference."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+OUT = _Console(highlight=False, soft_wrap=True)
+ERR = _Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _EndedBySignal(SystemExit):
+    """What a signal to end becomes."""
 
 
 @contextmanager
@@ -141,7 +154,7 @@ def _ending_in_order() -> Iterator[None]:
 
 
 def _exit(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
+    raise _EndedBySignal(128 + number)
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -151,7 +164,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    """Run the chosen command; an expected error becomes one message and exit code 2."""
+    """Run the chosen command; an error becomes one message and exit code 2."""
     args = parser.parse_args(argv)
     show = warnings.showwarning
     warnings.showwarning = lambda message, *_, **__: ERR.print(f"[yellow]warning:[/yellow] {marked_up(str(message))}")
@@ -162,12 +175,53 @@ def call(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         changed = limits.current().changed(getattr(args, "limit", ()), "--limit")
         with limits.using(changed), _ending_in_order():
             code: int = args.run(args)
+            sys.stdout.flush()
     except SparseQonnxError as error:
-        ERR.print(f"[bold red]error:[/bold red] {marked_up(str(error))}")
+        _fail(str(error))
         return ERROR
     except KeyboardInterrupt:
         ERR.print("interrupted")
         return INTERRUPTED
+    except BrokenPipeError:
+        _silence(sys.stdout)  # whoever read it has ended
+        return ERROR
+    except _EndedBySignal:
+        raise
+    except (Exception, SystemExit) as error:  # some package ends the process: its code would mean something else
+        _silence(sys.stdout)
+        _unexpected(error)
+        return ERROR
     finally:
         warnings.showwarning = show
     return code
+
+
+# ---- errors ---------------------------------------------------------------------------------------------------------
+
+TRACEBACK_VARIABLE = "SPARSE_QONNX_TRACEBACK"
+"""Environment variable: with any value, errors that nobody expected show where they come from."""
+
+
+def _fail(text: str) -> None:
+    ERR.print(f"[bold red]error:[/bold red] {marked_up(text)}")
+
+
+def _unexpected(error: BaseException) -> None:
+    """One line for an exception that is not ours, and how to report it."""
+    if os.environ.get(TRACEBACK_VARIABLE):
+        ERR.print(marked_up_lines("".join(traceback.format_exception(error))))
+    said = " ".join(shortened(str(error), 300).split())
+    if isinstance(error, MemoryError):
+        _fail(f"memory does not suffice. Fix: give smaller batches, or look at what the file asks for. {said}".strip())
+        return
+    fix = f"report it with what {TRACEBACK_VARIABLE}=1 shows, and with the file if it is no secret"
+    _fail(f"unexpected {type(error).__name__}: {said}. This is a fault of sparse-qonnx. Fix: {fix}.")
+
+
+def _silence(stream: Any) -> None:
+    """Nothing more is written to a stream that takes nothing, so that Python's own last flush does not fail either."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import itertools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -172,12 +173,16 @@ def check_lengths(where: str, arrays: Mapping[str, Array]) -> None:
         raise InputDataError(where, f"has {lengths} events", allowed="the same number for every input, at least 1")
 
 
+def _exists(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110  # Path.exists raises for names that are too long
+
+
 def _open(place: str) -> list[ArrayFile]:
     """The arrays of `PATH`, `PATH:KEY`, or of every file that a pattern fits."""
     path, key = place, ""
-    if not Path(place).exists() and ":" in place:
+    if not _exists(place) and ":" in place:
         path, _, key = place.rpartition(":")
-    if Path(path).exists() or not glob.has_magic(path):
+    if _exists(path) or not glob.has_magic(path):
         return [open_array(path, key)]
     names = glob.iglob(path, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute patterns
     found = sorted(name for name in names if Path(name).is_file())

@@ -6,8 +6,11 @@ same path leads to the same file; what is open stays in its process.
 
 from __future__ import annotations
 
+import ast
+import lzma
 import math
 import os
+import re
 import struct
 import threading
 import zipfile
@@ -21,16 +24,40 @@ from typing import IO, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_qonnx.errors import InputDataError, ToolError
+from sparse_qonnx.datasets.hdf5 import dataset_names, import_h5py, is_inside, open_dataset
+from sparse_qonnx.errors import InputDataError
+from sparse_qonnx.limits import current
+from sparse_qonnx.system.regular import check_regular, open_regular, reason
+from sparse_qonnx.text import shortened, shown
 
 Array = NDArray[Any]
+
+_NPY_MAGIC = b"\x93NUMPY"
+_NPY_HEADER = 10_000
+"""Bytes of a header; that of an array of numbers has a hundred."""
+MOST_DIMENSIONS = 32
 
 _OPEN_FILES = 8
 """Readers that a process keeps."""
 
 
-_DAMAGED = (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What NumPy, zipfile and h5py raise for files that are not what they should be (h5py also RuntimeError)."""
+_DAMAGED = (
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,  # UnicodeError, too
+    TypeError,
+    OverflowError,
+    RuntimeError,  # NotImplementedError, too
+    AttributeError,
+    AssertionError,
+    MemoryError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What NumPy, zipfile and h5py raise for files that are not what they should be."""
 
 
 class Reader(Protocol):
@@ -104,26 +131,28 @@ def open_array(path: str, key: str = "") -> ArrayFile:
     """
     where = f"input file {path!r}"
     try:
-        status = Path(path).stat()
+        status = check_regular(path)
         found = _format(path)
-    except OSError as error:
-        raise InputDataError(where, f"cannot be read: {error.strerror or error}", fix="check the path") from error
+    except (OSError, ValueError) as error:
+        raise InputDataError(where, f"cannot be read: {reason(error)}", fix="check the path") from error
     if found is None:
         raise _no_array(where)
     try:
         name, shape, dtype = found.describe(path, key)
     except _DAMAGED as error:
-        raise _no_array(where) from error
-    if dtype.hasobject or dtype.names:
-        raise _no_array(where)
+        raise _no_array(where, error) from error
+    if dtype.kind not in "biufc":
+        raise _no_array(where, f"it holds {dtype}")
     if not shape:
         raise InputDataError(where, "holds a single number", allowed="events [B, ...]")
+    current().check("events", shape[0], where, error=InputDataError)
     return ArrayFile(str(Path(path).resolve()), name, tuple(shape), dtype.str, status.st_size, status.st_mtime_ns)
 
 
-def _no_array(where: str) -> InputDataError:
+def _no_array(where: str, why: object = "") -> InputDataError:
     fix = "write it with numpy.save(path, x.astype(numpy.float32))"
-    return InputDataError(where, "is not a .npy file of numbers, nor .npz nor HDF5", fix=fix)
+    said = f": {shortened(str(why), 300)}" if why else ""
+    return InputDataError(where, f"is not a .npy file of numbers, nor .npz nor HDF5{said}", fix=fix)
 
 
 def _choose(path: str, key: str, names: Sequence[str]) -> str:
@@ -143,23 +172,48 @@ def _choose(path: str, key: str, names: Sequence[str]) -> str:
 
 
 def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and type from the start of a `.npy` file.
+    """Shape, Fortran order and type from the start of a `.npy` file: read as data, whatever it holds.
 
     Raises:
-        ValueError: if it is none, or of a version for which there is no need with numbers.
+        ValueError: if it is none, of a version for which there is no need with numbers, or no array of numbers.
     """
-    version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(stream)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(stream)
-    raise ValueError(f"version {version} of .npy")
+    magic = _exactly(stream, 8)
+    length = {(1, 0): "<H", (2, 0): "<I"}.get((magic[6], magic[7]))
+    if not magic.startswith(_NPY_MAGIC) or length is None:
+        raise ValueError(f"version {magic[6]}.{magic[7]} of .npy")
+    (size,) = struct.unpack(length, _exactly(stream, struct.calcsize(length)))
+    if size > _NPY_HEADER:
+        raise ValueError(f"a header of {size:,} bytes")
+    try:
+        header = ast.literal_eval(_exactly(stream, size).decode("latin1").strip())
+        shape, fortran, descr = header["shape"], header["fortran_order"], header["descr"]
+    except (SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
+        raise ValueError("a header that cannot be read") from error
+    if not (isinstance(shape, tuple) and all(type(n) is int and 0 <= n < 2**62 for n in shape)):
+        raise ValueError(f"the shape {shown(shape)}")
+    if len(shape) > MOST_DIMENSIONS:
+        raise ValueError(f"{len(shape)} dimensions, at most {MOST_DIMENSIONS}")
+    if not isinstance(fortran, bool) or len(header) != 3:
+        raise ValueError(f"the header {shown(header)}")
+    if not (isinstance(descr, str) and re.fullmatch(r"[<>|=]?[biufc][0-9]{1,2}", descr)):
+        raise ValueError(f"the type {shown(descr)}, no numbers")
+    try:
+        return shape, fortran, np.dtype(descr)
+    except TypeError as error:
+        raise ValueError(f"the type {descr!r}, which there is not") from error
+
+
+def _exactly(stream: IO[bytes], size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) != size:
+        raise ValueError("an end within the header")
+    return data
 
 
 def _describe_npy(path: str, key: str) -> tuple[str, tuple[int, ...], np.dtype[Any]]:
     if key:
         raise InputDataError(f"input file {path!r}", f"has no array {key!r}", allowed="one array, without a name")
-    with Path(path).open("rb") as stream:
+    with open_regular(path) as stream:
         shape, _, dtype = read_npy_header(stream)
         _check_length(path, stream.tell(), shape, dtype, os.fstat(stream.fileno()).st_size)
     return "", shape, dtype
@@ -191,7 +245,7 @@ class _Mapped:
 
 
 def _read_npy(file: ArrayFile) -> Reader:
-    with Path(file.path).open("rb") as stream:
+    with open_regular(file.path) as stream:
         shape, fortran, dtype = read_npy_header(stream)
         return _Mapped(file.path, stream.tell(), shape, fortran, dtype)
 
@@ -207,6 +261,8 @@ def _describe_npz(path: str, key: str) -> tuple[str, tuple[int, ...], np.dtype[A
         members = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         chosen = _choose(path, key, members)
         info = archive.getinfo(f"{chosen}.npy")
+        if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:  # others unpack all at once
+            raise ValueError(f"array {chosen!r} is compressed by another method than deflate")
         with archive.open(info) as stream:
             shape, fortran, dtype = read_npy_header(stream)
             _check_length(path, stream.tell(), shape, dtype, info.file_size)
@@ -242,45 +298,31 @@ def _read_npz(file: ArrayFile) -> Reader:
         with archive.open(info) as stream:
             shape, fortran, dtype = read_npy_header(stream)
             header = stream.tell()
-    with Path(file.path).open("rb") as whole:
+    with open_regular(file.path) as whole:
         whole.seek(info.header_offset)
-        name, extra = _LOCAL_HEADER.unpack(whole.read(_LOCAL_HEADER.size))
-    data = info.header_offset + _LOCAL_HEADER.size + name + extra
+        name, extra = _LOCAL_HEADER.unpack(_exactly(whole, _LOCAL_HEADER.size))
+        data = info.header_offset + _LOCAL_HEADER.size + name + extra
+        _check_length(file.path, data + header, shape, dtype, os.fstat(whole.fileno()).st_size)
     return _Mapped(file.path, data + header, shape, fortran, dtype)
 
 
 # ---- HDF5 -----------------------------------------------------------------------------------------------------------
 
 
-def import_h5py(what: str = "HDF5 input") -> Any:
-    """The package h5py.
-
-    Raises:
-        ToolError: it is not installed.
-    """
-    try:
-        import h5py
-    except ImportError as error:
-        fix = "pip install 'sparse-qonnx[hdf5]'"
-        raise ToolError(what, "needs the package h5py, which is not installed", fix=fix) from error
-    return h5py
-
-
 def _describe_hdf5(path: str, key: str) -> tuple[str, tuple[int, ...], np.dtype[Any]]:
-    h5py = import_h5py()
-    names: list[str] = []
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-        chosen = _choose(path, key.strip("/"), names)
-        dataset = file[chosen]
-        if dataset.shape is None:
-            raise InputDataError(f"input file {path!r}", f"dataset {chosen!r} is empty", allowed="events [B, ...]")
+    where = f"input file {path!r}"
+    with import_h5py().File(path, "r") as file:
+        chosen = key.strip("/")
+        if not is_inside(file, chosen):
+            chosen = _choose(path, chosen, list(dataset_names(file, where)))
+        dataset = open_dataset(file, chosen, where)
         return chosen, dataset.shape, dataset.dtype
 
 
 class _Dataset:
     def __init__(self, path: str, key: str) -> None:
-        self._dataset = import_h5py().File(path, "r")[key]
+        self._file = import_h5py().File(path, "r")
+        self._dataset = open_dataset(self._file, key, f"input file {path!r}")
 
     def read(self, start: int, stop: int) -> Array:
         found: Array = self._dataset[start:stop]
@@ -309,7 +351,7 @@ _FORMATS = {
 
 
 def _format(path: str) -> _Format | None:
-    with Path(path).open("rb") as stream:
+    with open_regular(path) as stream:
         magic = stream.read(8)
     return next((found for start, found in _FORMATS.items() if magic.startswith(start)), None)
 

@@ -16,7 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sparse_qonnx.datasets.hdf5 import check_weights
 from sparse_qonnx.errors import ConfigurationError, ModelFileError, SparseQonnxError
+from sparse_qonnx.export.archive import check_archive
+from sparse_qonnx.system.regular import check_regular, reason
+from sparse_qonnx.text import shortened
 
 _LAYERS = ("InputReduce", "RemoveDilatedPixels", "AveragePooling2DSparse", "MaxPooling2DSparse")
 
@@ -79,8 +83,7 @@ def load_model(
 
     file = Path(path)
     where = f"file {str(path)!r}"
-    if not file.is_file():
-        raise ModelFileError(where, "does not exist", fix="check the path")
+    _check_regular(file, where)
     if file.suffix != ".keras" or not zipfile.is_zipfile(file):
         raise ModelFileError(
             where,
@@ -88,10 +91,20 @@ def load_model(
             allowed="a .keras file, as model.save('name.keras') writes it",
             fix="save the model in that format; for a .weights.h5 file give the function that builds the model",
         )
+    check_archive(file, where)
     objects = {**sparse_objects(), **(custom_objects or {})}
     return _reading(
         where, lambda: keras.models.load_model(file, custom_objects=objects, compile=False, safe_mode=safe_mode)
     )
+
+
+def _check_regular(path: Path, where: str) -> None:
+    try:
+        check_regular(path)
+    except FileNotFoundError as error:
+        raise ModelFileError(where, "does not exist", fix="check the path") from error
+    except (OSError, ValueError) as error:
+        raise ModelFileError(where, f"cannot be read: {reason(error)}", fix="check the path") from error
 
 
 def load_weights(builder: str | Callable[[], Any], path: str | os.PathLike[str]) -> Any:
@@ -108,9 +121,9 @@ def load_weights(builder: str | Callable[[], Any], path: str | os.PathLike[str])
     import keras
 
     where = f"file {str(path)!r}"
-    if not Path(path).is_file():
-        raise ModelFileError(where, "does not exist", fix="check the path")
-    model = (find_builder(builder) if isinstance(builder, str) else builder)()
+    _check_regular(Path(path), where)
+    _reading(where, lambda: check_weights(os.fspath(path), where, ModelFileError))
+    model = _built(find_builder(builder) if isinstance(builder, str) else builder, f"builder {builder!r}")
     if not isinstance(model, keras.Model):
         raise ConfigurationError(f"builder {builder!r}", f"returns {type(model).__name__}", allowed="a Keras model")
     _reading(where, lambda: model.load_weights(os.fspath(path)))
@@ -134,15 +147,30 @@ def find_builder(place: str) -> Callable[[], Any]:
     try:
         found = getattr(importlib.import_module(module), name, None)
     except ImportError as error:
-        raise ConfigurationError(
-            where, f"cannot be imported: {error}", allowed=allowed, fix="check PYTHONPATH"
-        ) from error
+        problem, fix = f"cannot be imported: {error}", "check PYTHONPATH"
+        raise ConfigurationError(where, problem, allowed=allowed, fix=fix) from error
+    except (Exception, SystemExit) as error:  # whatever the module does
+        problem = f"cannot be imported: {_told(error)}"
+        raise ConfigurationError(where, problem, fix=f"run python -c 'import {module}'") from error
     finally:
         if added:
             sys.path.remove(folder)
     if not callable(found):
         raise ConfigurationError(where, f"module {module!r} has no function {name!r}", allowed=allowed)
     return found  # type: ignore[no-any-return]
+
+
+def _built(builder: Callable[[], Any], where: str) -> Any:
+    try:
+        return builder()
+    except SparseQonnxError:
+        raise
+    except (Exception, SystemExit) as error:  # somebody's own code
+        raise ConfigurationError(where, f"raises {_told(error)}", fix="call it in Python to see where") from error
+
+
+def _told(error: BaseException) -> str:
+    return shortened(f"{type(error).__name__}: {error}", 300)
 
 
 def _reading(where: str, read: Callable[[], Any]) -> Any:

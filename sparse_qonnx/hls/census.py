@@ -252,7 +252,7 @@ def _run(folder: Path, source: str, scratch: Path) -> list[list[str]]:
         (scratch / "census.cpp").write_text(source, encoding="utf-8")
     census = _paths.hls_backend() / "sim" / "census"
     command = [compiler, "-std=c++11", "-O1", "-Wno-unknown-pragmas", "-DSPARSE_QONNX_CENSUS", "-I", str(census)]
-    command += ["-I", str(folder / "firmware"), "-o", str(scratch / "census"), str(scratch / "census.cpp")]
+    command += ["-iquote", str(folder / "firmware"), "-o", str(scratch / "census"), str(scratch / "census.cpp")]
     done = run_child(command, env={"TMPDIR": str(scratch)})
     if done.returncode != 0:
         error = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr[:300])

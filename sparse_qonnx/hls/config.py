@@ -9,6 +9,7 @@ from typing import Any
 
 from sparse_qonnx.errors import ConfigurationError
 from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS, PROTOCOLS, Option
+from sparse_qonnx.text import shown
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,13 @@ class HlsConfig:
         """
         given = {} if given is None else given
         if not isinstance(given, Mapping):
-            raise ConfigurationError("HLS configuration", f"is {given!r}", allowed="a mapping from key to value")
+            raise ConfigurationError("HLS configuration", f"is {shown(given)}", allowed="a mapping from key to value")
         values = {**given, **{key: value for key, value in arguments.items() if value is not None}}
         layers = values.pop("layers", None) or {}
         _check("HLS configuration", values, OPTIONS, ["layers"])
         if not isinstance(layers, Mapping):
             raise ConfigurationError(
-                "HLS configuration", f"layers is {layers!r}", allowed="a mapping from layer to its options"
+                "HLS configuration", f"layers is {shown(layers)}", allowed="a mapping from layer to its options"
             )
         checked = {str(name): _layer(str(name), options) for name, options in layers.items()}
         config = cls(**values, layers=checked)
@@ -112,7 +113,7 @@ def _layer(name: str, options: object) -> LayerConfig:
     where = f"HLS configuration, layer {name!r}"
     options = {} if options is None else options
     if not isinstance(options, Mapping):
-        raise ConfigurationError(where, f"is {options!r}", allowed="a mapping from key to value")
+        raise ConfigurationError(where, f"is {shown(options)}", allowed="a mapping from key to value")
     _check(where, options, LAYER_OPTIONS)
     return LayerConfig(**options)
 
@@ -122,13 +123,21 @@ def _check(where: str, given: Mapping[str, Any], known: Mapping[str, Option], ot
         option = known.get(key)
         if option is None:
             names = [*known, *others]
-            raise ConfigurationError(where, f"unknown key {key!r}", allowed=", ".join(names), fix=guess(key, names))
+            raise ConfigurationError(
+                where, f"unknown key {shown(key)}", allowed=", ".join(names), fix=guess(key, names)
+            )
         if not option.check(value):
             fix = "" if option.default is None else f"leave it out for {option.default!r}"
-            raise ConfigurationError(where, f"{key} is {value!r}", allowed=option.allowed, fix=fix)
+            raise ConfigurationError(where, f"{key} is {shown(value)}", allowed=option.allowed, fix=fix)
+
+
+_LONGEST_GUESS, _MOST_GUESSES = 200, 2000
+"""Comparing takes as long as the names are long, times how many there are."""
 
 
 def guess(given: object, known: Iterable[str]) -> str:
     """The known name that somebody may have meant."""
-    close = difflib.get_close_matches(str(given), list(known), n=1)
+    if not isinstance(given, str) or len(given) > _LONGEST_GUESS:
+        return ""
+    close = difflib.get_close_matches(given, list(known)[:_MOST_GUESSES], n=1)
     return f"did you mean {close[0]!r}?" if close else ""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_qonnx.errors import OutputPathError, ToolError
+from sparse_qonnx.errors import ConfigurationError, OutputPathError, ToolError
 from sparse_qonnx.hls.emit import INDENT, called, held, using
 from sparse_qonnx.hls.headers import find_ap_headers, find_compiler
 from sparse_qonnx.hls.templates import render
@@ -57,12 +57,13 @@ def compile_library(folder: Path, top: str) -> Path:
 
     Raises:
         ToolError: no compiler or no headers, or the compiler fails.
+        ConfigurationError: flags in the environment that cannot be read.
         OutputPathError: the project cannot be written, or the disk is full.
     """
     compiler, headers = find_compiler(), find_ap_headers()
     sources = [folder / "firmware" / f"{top}.cpp", folder / "sim" / "bridge.cpp"]
-    flags = [*FLAGS, *shlex.split(os.environ.get(FLAGS_VARIABLE, ""))]
-    command = [compiler, *flags, "-isystem", str(headers), "-I", str(folder / "sim"), *map(str, sources)]
+    flags = [*FLAGS, *_more_flags()]
+    command = [compiler, *flags, "-isystem", str(headers), "-iquote", str(folder / "sim"), *map(str, sources)]
     target = folder / "build" / f"lib{top}-{_digest(folder, command)}.so"
     if target.is_file():
         return target
@@ -78,6 +79,16 @@ def compile_library(folder: Path, top: str) -> Path:
             raise ToolError(compiler, f"cannot compile the firmware: {first}", fix=f"read {str(folder / 'firmware')!r}")
         library.replace(target)
     return target
+
+
+def _more_flags() -> list[str]:
+    text = os.environ.get(FLAGS_VARIABLE, "")
+    try:
+        return shlex.split(text)
+    except ValueError as error:  # an open quote
+        raise ConfigurationError(
+            f"${FLAGS_VARIABLE}", f"is {text!r}: {error}", allowed="flags as in a shell"
+        ) from error
 
 
 def is_library(name: str) -> bool:

@@ -20,6 +20,7 @@ from sparse_qonnx.errors import OutputPathError
 from sparse_qonnx.hls import emit, testbench
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.csim import bridge_source, is_library
+from sparse_qonnx.hls.reserved import check_names
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.tools import TOOLS, script_values
 from sparse_qonnx.hls.typed import TypedGraph
@@ -38,7 +39,8 @@ _MANIFEST_BYTES = 1 << 24
 
 def project_files(model: ModelProto, graph: TypedGraph, config: HlsConfig) -> Files:
     """Every file of a project by its path; the same model and options give the same bytes."""
-    top = graph.top
+    top, kernels = graph.top, _kernel_files(graph)
+    check_names(graph, kernels.items())
     events = testbench.random_events(graph, config.test_events)
     answers = testbench.expected_outputs(graph, model, events)
     values = script_values(config)
@@ -55,7 +57,7 @@ def project_files(model: ModelProto, graph: TypedGraph, config: HlsConfig) -> Fi
         "tb_data/tb_output_predictions.dat": testbench.data_file(graph.outputs, answers),
         **{name: render(name, **values) for name in TOOLS[config.backend].scripts},
     }
-    files = {name: text.encode() for name, text in texts.items()} | _kernel_files(graph)
+    files = {name: text.encode() for name, text in texts.items()} | kernels
     files[MANIFEST] = _manifest(model, config, [*files, MANIFEST])
     return files
 

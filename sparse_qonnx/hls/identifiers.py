@@ -28,6 +28,11 @@ _RESERVED = frozenset((*_KEYWORD_LIST.split(), *_TYPE_STEM_LIST.split()))
 _MAX_LENGTH = 60
 
 
+def is_type(name: str) -> bool:
+    """Whether the C and POSIX headers have a type of that name."""
+    return name.endswith("_t") and name.removesuffix("_t") in _RESERVED
+
+
 def identifier(name: str) -> str:
     """A C++ (and Verilog, and Tcl) identifier close to `name`: ASCII letters, digits and single underscores."""
     text = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:_MAX_LENGTH].rstrip("_")

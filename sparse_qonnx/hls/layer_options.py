@@ -11,6 +11,7 @@ from sparse_qonnx.hls.config import HlsConfig, guess
 from sparse_qonnx.hls.factors import supported
 from sparse_qonnx.hls.options import LAYER_OPTIONS
 from sparse_qonnx.hls.typed import Layer, TypedGraph
+from sparse_qonnx.text import shown
 
 Allowed = Sequence[object]
 MANY = 12
@@ -41,10 +42,10 @@ def _check(where: str, key: str, value: object, layer: Layer, possible: Mapping[
         return  # checked where the type is known: see widened()
     if key not in possible:
         names = ", ".join([*possible, "precision"])
-        problem = f"{key} is {value!r}, not implemented for kernel {layer.call.kernel!r}"
+        problem = f"{key} is {shown(value)}, not implemented for kernel {layer.call.kernel!r}"
         raise ConfigurationError(where, problem, allowed=names, fix=f"leave {key} out: {LAYER_OPTIONS[key].help}")
     if value not in possible[key]:
-        raise ConfigurationError(where, f"{key} is {value!r}", allowed=listed(possible[key]))
+        raise ConfigurationError(where, f"{key} is {shown(value)}", allowed=listed(possible[key]))
 
 
 def listed(values: Allowed) -> str:
@@ -69,8 +70,8 @@ def widened(name: str, wanted: str, grid: Grid) -> FixedPointType:
     try:
         given = FixedPointType.parse(wanted)
     except PrecisionError as error:
-        raise PrecisionError(where, f"precision is {wanted!r}, no type", allowed=allowed) from error
+        raise PrecisionError(where, f"precision is {shown(wanted)}, no type", allowed=allowed) from error
     if given.frac != derived.frac or given.lowest > grid.lowest or given.highest < grid.highest:
-        problem = f"precision is {wanted!r}, but the results need {derived}"
+        problem = f"precision is {shown(wanted)}, but the results need {derived}"
         raise PrecisionError(where, f"{problem}: bits could be lost", allowed=allowed, fix="widen it or leave it out")
     return given

@@ -57,7 +57,9 @@ def _is_name(value: object) -> bool:
 
 
 def _is_precision(value: object) -> bool:
-    return isinstance(value, str | Mapping)
+    if not isinstance(value, Mapping):
+        return isinstance(value, str)
+    return all(isinstance(name, str) and isinstance(kind, str) for name, kind in value.items())
 
 
 _NAME = "a C++ identifier: letters, digits, single underscores, no reserved word"

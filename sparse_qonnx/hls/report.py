@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from xml.parsers import expat
 
 from rich.table import Table
 
 from sparse_qonnx.errors import ToolError
-from sparse_qonnx.text import marked_up
+from sparse_qonnx.system.regular import read_regular, reason
+from sparse_qonnx.text import marked_up, shortened, shown
 
 _RESOURCES = {"BRAM_18K": "BRAM_18K", "DSP": "DSP", "DSP48E": "DSP", "FF": "FF", "LUT": "LUT", "URAM": "URAM"}
 _PERFORMANCE = {
@@ -37,12 +39,58 @@ _VIVADO_ROWS = {"CLB LUTs": "LUT", "Slice LUTs": "LUT", "CLB Registers": "FF", "
 _VIVADO_COLUMNS = {"Total LUTs": "LUT", "FFs": "FF", "URAM": "URAM", "DSP Blocks": "DSP", "DSP48 Blocks": "DSP"}
 
 
+_REPORT_BYTES = 1 << 26
+"""More than any report has."""
+_MOST_ELEMENTS_DEEP = 100
+_LONGEST_TEXT = 40
+
+
 def _number(text: str) -> int | float | str:
+    """A number in ASCII, or the text where there is another, such as "undef"."""
+    text = text.strip()[:_LONGEST_TEXT]
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"[0-9]{1,15}\.[0-9]{1,15}", text) else text
+
+
+def _damaged(path: Path, problem: str) -> ToolError:
+    return ToolError(f"report {str(path)!r}", f"cannot be read: {problem}", fix="run build() again")
+
+
+def _read(path: Path) -> bytes:
     try:
-        value = float(text)
-    except ValueError:
-        return text
-    return int(value) if value.is_integer() and "." not in text else value
+        data = read_regular(path, _REPORT_BYTES)
+    except (OSError, ValueError) as error:
+        raise _damaged(path, reason(error)) from error
+    if len(data) > _REPORT_BYTES:
+        raise _damaged(path, f"it has more than {_REPORT_BYTES:,} bytes")
+    return data
+
+
+def _parsed(data: bytes, path: Path) -> ElementTree.Element:
+    """An XML document that declares nothing: an entity can stand for gigabytes, or for another file."""
+    depth = 0
+
+    def refuse(*_: object) -> None:
+        raise ValueError("it declares a document type")
+
+    def start(*_: object) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MOST_ELEMENTS_DEEP:
+            raise ValueError(f"its elements are more than {_MOST_ELEMENTS_DEEP} deep")
+
+    def end(*_: object) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler, parser.StartElementHandler, parser.EndElementHandler = refuse, start, end
+    try:
+        parser.Parse(data, True)
+        return ElementTree.fromstring(data)
+    except (expat.ExpatError, ElementTree.ParseError, ValueError, LookupError) as error:  # an unknown encoding
+        raise _damaged(path, shortened(str(error), 300)) from error
 
 
 def parse_csynth(path: Path) -> dict[str, Any]:
@@ -51,10 +99,7 @@ def parse_csynth(path: Path) -> dict[str, Any]:
     Raises:
         ToolError: the file is missing or no such report.
     """
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        raise ToolError(f"report {str(path)!r}", f"cannot be read: {error}", fix="run build() again") from error
+    root = _parsed(_read(path), path)
     figures: dict[str, Any] = {}
     for key, place in _PERFORMANCE.items():
         text = root.findtext(place)
@@ -63,7 +108,10 @@ def parse_csynth(path: Path) -> dict[str, Any]:
     for element, prefix in (("Resources", ""), ("AvailableResources", "Available")):
         for item in root.findall(f"AreaEstimates/{element}/*"):
             if item.tag in _RESOURCES:
-                figures[prefix + _RESOURCES[item.tag]] = _number(item.text or "0")
+                number = _number(item.text or "0")
+                if isinstance(number, str):
+                    raise _damaged(path, f"{item.tag} is {shown(number)}, no number")
+                figures[prefix + _RESOURCES[item.tag]] = number
     if not figures:
         raise ToolError(f"report {str(path)!r}", "holds no figures", allowed="a csynth.xml of Vitis or Vivado HLS")
     return figures
@@ -77,10 +125,7 @@ def parse_vivado(path: Path) -> dict[str, Any]:
     Raises:
         ToolError: the file is missing or no such report.
     """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ToolError(f"report {str(path)!r}", f"cannot be read: {error}", fix="run build() again") from error
+    text = _read(path).decode(errors="replace")
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in text.splitlines() if "|" in line]
     header = next((row for row in rows if row[:2] == ["Instance", "Module"]), None)
     figures = _flat(rows) if header is None else _hierarchical(rows, header)
@@ -94,11 +139,11 @@ def _flat(rows: list[list[str]]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for row in rows:
         title = row[0].rstrip("*")
-        if len(row) > 1 and re.fullmatch(r"[0-9.]+", row[1]):
+        if len(row) > 1 and re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,6})?", row[1]):
             if title in (*_VIVADO_ROWS, "URAM"):
                 figures.setdefault(_VIVADO_ROWS.get(title, title), _number(row[1]))
             elif title == "Block RAM Tile":
-                figures.setdefault("BRAM_18K", int(2 * float(row[1])))
+                figures.setdefault("BRAM_18K", int(2 * float(row[1])))  # halves are 18K
     return figures
 
 
@@ -107,10 +152,11 @@ def _hierarchical(rows: list[list[str]], header: list[str]) -> dict[str, Any]:
     modules: dict[str, dict[str, Any]] = {}
     for row in rows:
         cells = dict(zip(header, row, strict=False))
-        if len(row) != len(header) or not cells["Total LUTs"].isdigit():
+        counts = {title: int(cell) for title, cell in cells.items() if re.fullmatch(r"[0-9]{1,15}", cell)}
+        if len(row) != len(header) or not {"Total LUTs", "RAMB36", "RAMB18"} <= counts.keys():
             continue
-        resources = {key: int(cells[title]) for title, key in _VIVADO_COLUMNS.items() if title in cells}
-        resources["BRAM_18K"] = 2 * int(cells["RAMB36"]) + int(cells["RAMB18"])
+        resources = {key: counts[title] for title, key in _VIVADO_COLUMNS.items() if title in counts}
+        resources["BRAM_18K"] = 2 * counts["RAMB36"] + counts["RAMB18"]
         if not figures:
             figures = resources  # the top comes first
         else:
@@ -124,10 +170,7 @@ def parse_cosim(path: Path) -> dict[str, Any]:
     Raises:
         ToolError: the file is missing, or nothing was simulated.
     """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ToolError(f"report {str(path)!r}", f"cannot be read: {error}", fix="run build() again") from error
+    text = _read(path).decode(errors="replace")
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if cells[0] in ("VHDL", "Verilog") and len(cells) >= len(_COSIM) and cells[1] != "NA":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,22 +17,14 @@ from sparse_qonnx.hls.factors import STRATEGIES, supported
 from sparse_qonnx.hls.layer_options import listed
 from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.options import LAYER_OPTIONS, OPTIONS
+from sparse_qonnx.hls.safe_yaml import load_yaml
 from sparse_qonnx.hls.typed import Layer
+from sparse_qonnx.limits import current
 from sparse_qonnx.passes.input_precision import state_input_precision
 from sparse_qonnx.system.outputs import output_file
+from sparse_qonnx.system.regular import read_regular, reason
 
 _INDENT = "  "
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for n, key in enumerate(keys):
-            if key in keys[:n]:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -44,13 +35,10 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     where = f"configuration {os.fspath(path)!r}"
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigurationError(where, f"cannot be read: {reason}", fix="check the path") from error
-    except (yaml.YAMLError, TypeError) as error:
-        problem = " ".join(str(error).split())
-        raise ConfigurationError(where, f"is not YAML: {problem}", fix="write it as 'key: value' lines") from error
+        data = read_regular(path, current().configuration_bytes)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(where, f"cannot be read: {reason(error)}", fix="check the path") from error
+    content = load_yaml(data, where)
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_qonnx.datasets.files import import_h5py
+from sparse_qonnx.datasets.hdf5 import import_h5py
 from sparse_qonnx.errors import ConfigurationError, OutputPathError
 
 Array = NDArray[Any]

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from sparse_qonnx.cli.terminal import OK, import_keras, say, working
+from sparse_qonnx.cli.terminal import OK, add_limits, import_keras, say, working
 from sparse_qonnx.errors import ConfigurationError
 
 HELP = "write a Keras model as an ONNX file"
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "derived from the quantizers by default"
     )
     parser.add_argument("--input-precision", action="append", default=[], metavar="TYPE", help=precision)
+    add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sparse_qonnx.cli.terminal import MISMATCH, OK, positive, say, working
+from sparse_qonnx.cli.terminal import MISMATCH, OK, add_limits, positive, say, working
 
 HELP = "write one HTML file that shows an ONNX file: graph, layers, events, firmware, comparison"
 
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="HLS.yml", help="options of the firmware")
     without = "leave the firmware out, which is compiled to count its operations"
     parser.add_argument("--no-firmware", dest="firmware", action="store_false", help=without)
+    add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:
