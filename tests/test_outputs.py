@@ -20,6 +20,7 @@ from sparse_qonnx.datasets import open_events
 from sparse_qonnx.errors import OutputPathError
 from sparse_qonnx.files import read_model, write_bytes
 from sparse_qonnx.hls.folder import MANIFEST
+from sparse_qonnx.hls.report import OldReportWarning
 from sparse_qonnx.hls.yaml_config import write_config
 from sparse_qonnx.streaming import resume, spans
 from sparse_qonnx.streaming.run import work_key
@@ -246,6 +247,18 @@ def test_force_keeps_what_it_did_not_write(small_model: Path, firmware: Path) ->
     assert {name: after[name] for name in kept} == kept
     assert "firmware/sparse_cnn.cpp" in gone and "firmware/other.cpp" in after
     assert [path.name for path in firmware.parent.iterdir()] == ["fw"]
+
+
+def test_reports_of_a_project_that_was_replaced_are_not_taken_in_silence(small_model: Path, firmware: Path) -> None:
+    reports = firmware / "sparse_cnn_prj" / "solution1" / "syn" / "report"
+    reports.mkdir(parents=True)
+    (reports / "sparse_cnn_csynth.xml").write_text(
+        "<profile><AreaEstimates><Resources><LUT>5</LUT></Resources></AreaEstimates></profile>"
+    )
+    os.utime(reports / "sparse_cnn_csynth.xml", (1, 1))
+    project = sq.to_hls(small_model, firmware, force=True)
+    with pytest.warns(OldReportWarning, match="older than the firmware"):
+        project.report()
 
 
 def test_force_on_a_file_of_somebody_else_is_refused(small_model: Path, firmware: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -178,6 +179,10 @@ def parse_cosim(path: Path) -> dict[str, Any]:
     raise ToolError(f"report {str(path)!r}", "holds no simulated row", allowed="a report of cosim_design")
 
 
+class OldReportWarning(UserWarning):
+    """A synthesis report is older than the firmware it should be of."""
+
+
 class SynthesisReport(dict[str, Any]):
     """All reports of a project: a dict with hls4ml's keys, rows for pandas, a table for a terminal.
 
@@ -226,7 +231,9 @@ def read_reports(folder: Path, top: str, layers: Mapping[str, str] | None = None
     """
     found = SynthesisReport()
     solution = folder / f"{top}_prj" / "solution1"
-    for path in sorted((solution / "syn" / "report").glob("*_csynth.xml")):
+    paths = sorted((solution / "syn" / "report").glob("*_csynth.xml"))
+    _warn_if_older(paths, folder / "firmware" / f"{top}.cpp")
+    for path in paths:
         module = path.name.removesuffix("_csynth.xml")
         if module == top:
             found["CSynthesisReport"] = parse_csynth(path)
@@ -244,6 +251,18 @@ def read_reports(folder: Path, top: str, layers: Mapping[str, str] | None = None
     if not found:
         raise ToolError(f"project {str(folder)!r}", "holds no synthesis report yet", fix="run build() first")
     return found
+
+
+def _warn_if_older(reports: Iterable[Path], source: Path) -> None:
+    """Replacing a project leaves what a tool made of the old one."""
+    try:
+        written = source.stat().st_mtime
+        old = [path for path in reports if path.stat().st_mtime < written]
+    except OSError:
+        return
+    if old:
+        problem = f"{str(old[0].parent)!r} holds reports that are older than the firmware: perhaps of another project"
+        warnings.warn(f"{problem}; run build() again", OldReportWarning, stacklevel=4)
 
 
 def _layer_of(module: str, layers: Mapping[str, str]) -> str | None:
