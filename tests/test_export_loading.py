@@ -165,5 +165,5 @@ def test_damaged_archive(model: Any, tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in parts.items():
             archive.writestr(name, data)
-    with pytest.raises(ModelFileError, match="Keras cannot read it"):
+    with pytest.raises(ModelFileError, match="is not a Keras archive that is whole"):
         load_model(path)

@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,12 @@ import pytest
 
 import sparse_qonnx as sq
 from sparse_qonnx import cli
-from sparse_qonnx.datasets import open_events
 from sparse_qonnx.errors import OutputPathError
-from sparse_qonnx.files import read_model, write_bytes
+from sparse_qonnx.files import write_bytes
 from sparse_qonnx.hls.folder import MANIFEST
 from sparse_qonnx.hls.report import OldReportWarning
 from sparse_qonnx.hls.yaml_config import write_config
 from sparse_qonnx.streaming import resume, spans
-from sparse_qonnx.streaming.run import work_key
 from sparse_qonnx.system.outputs import output_file, output_folder
 
 Write = Callable[[Path], int]
@@ -307,7 +304,7 @@ def test_a_manifest_that_names_other_files_reaches_none(small_model: Path, firmw
 # ---- runs that go on ------------------------------------------------------------------------------------------------
 
 
-class StopError(Exception):
+class StopError(BaseException):
     """Whatever may end a run."""
 
 
@@ -420,12 +417,26 @@ def test_restart_removes_what_the_interrupted_run_left_and_no_more(
 
 @pytest.mark.filterwarnings("default::sparse_qonnx.streaming.resume.RestartWarning")
 def test_verify_begins_again_where_its_report_is_none(
-    tmp_path: Path, small_model: Path, events: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    small_model: Path,
+    events: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    model = read_model(small_model)
-    key = work_key(model, open_events(model, [str(events)]), batch=128, keras=None, csim=False)
-    with suppress(StopError), resume.Resumable(tmp_path / "r.json", key) as file:
-        file.done({"report": {"table": [5], "events": "many"}})
+    arguments = ["verify", str(small_model), "--input", str(events), "--batch", "2", "-o", str(tmp_path / "r.json")]
+    done = resume.Resumable.done
+
+    def stopped(self: resume.Resumable, progress: Any) -> None:
+        done(self, progress)
         raise StopError
-    assert cli.main(["verify", str(small_model), "--input", str(events), "-o", str(tmp_path / "r.json")]) == 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resume.Resumable, "done", stopped)
+        with pytest.raises(StopError):
+            cli.main(arguments)
+    state = json.loads((tmp_path / "r.json.state").read_bytes())
+    del state["check"]
+    state["progress"] = {"report": {"table": [5], "events": "many"}}
+    (tmp_path / "r.json.state").write_text(json.dumps({**state, "check": resume._check(state)}))
+    assert cli.main(arguments) == 0
     assert "begins again" in capsys.readouterr().err
