@@ -16,7 +16,7 @@ CASES ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-kernels fuzz-sanitized variants properties kill bench census sanitize wheel supported docs sanitize-threads soak mutation coverage clean
+.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-kernels fuzz-sanitized variants properties kill bench bench-scaling census sanitize wheel supported docs sanitize-threads soak mutation coverage clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -100,6 +100,10 @@ properties: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py $(BENCH_FLAGS)
+
+# Time and memory of every step against weights, size, N, channels and depth.
+bench-scaling: $(STAMP)
+	$(BIN)/python bench/scaling.py $(SCALING_FLAGS)
 
 census: $(STAMP)
 	$(BIN)/python bench/census.py $(CENSUS_FLAGS)

@@ -75,50 +75,75 @@ def images(side: int, pixels: int, count: int = 1000) -> Array:
     return x
 
 
+class _Layers:
+    """Layers with uniform formats: weights of 8 bits, activations of 8 bits without a sign."""
+
+    def __init__(self) -> None:
+        from hgq.quantizer.config import QuantizerConfig
+
+        kept = {"overflow_mode": "SAT", "round_mode": "RND_CONV", "homogeneous_axis": None, "heterogeneous_axis": ()}
+        self.weights = {
+            key: QuantizerConfig("kif", place, k0=True, i0=2, f0=5, **kept)
+            for key, place in (("kq_conf", "weight"), ("bq_conf", "bias"))
+        }
+        self.activation = QuantizerConfig("kif", "datalane", k0=False, i0=3, f0=5, **kept)
+
+    def named(self, name: str) -> dict[str, Any]:
+        """Arguments of a layer with weights."""
+        return {"name": name, **self.weights, "kernel_initializer": "he_normal"}
+
+    def relu(self, x: Any, name: str) -> Any:
+        import keras
+        from hgq.quantizer import Quantizer
+
+        return Quantizer(self.activation, name=f"{name}_q")(keras.layers.ReLU(name=name)(x))
+
+
 def neutrino(side: int, slots: int = 20, count: int = 1000) -> Subject:
     """Two convolutions of 7 x 7, pooling, two dense layers; random weights."""
     import keras
     from hgq.config import LayerConfigScope, QuantizerConfigScope
     from hgq.layers import QDense
-    from hgq.quantizer import Quantizer
-    from hgq.quantizer.config import QuantizerConfig
     from sparsepixels.layers import AveragePooling2DSparse, InputReduce, QConv2DSparse
-
-    uniform = {"overflow_mode": "SAT", "round_mode": "RND_CONV", "homogeneous_axis": None, "heterogeneous_axis": ()}
-
-    def weights(place: str) -> Any:
-        return QuantizerConfig("kif", place, k0=True, i0=2, f0=5, **uniform)
-
-    def layer(name: str) -> dict[str, Any]:
-        return {
-            "name": name,
-            "kq_conf": weights("weight"),
-            "bq_conf": weights("bias"),
-            "kernel_initializer": "he_normal",
-        }
-
-    def relu(x: Any, name: str) -> Any:
-        x = keras.layers.ReLU(name=name)(x)
-        return Quantizer(QuantizerConfig("kif", "datalane", k0=False, i0=3, f0=5, **uniform), name=f"{name}_q")(x)
 
     keras.utils.set_random_seed(1)
     with QuantizerConfigScope(place="all", overflow_mode="SAT"), LayerConfigScope(enable_ebops=False, enable_iq=False):
-        inputs = keras.Input((side, side, 1), name="image")
+        layers, inputs = _Layers(), keras.Input((side, side, 1), name="image")
         reduce = InputReduce(n=slots, threshold=0.0, learn_n=False, learn_threshold=False, name="reduce")
         x, mask = reduce(inputs)
         for n, filters in ((1, 3), (2, 1)):
-            conv = QConv2DSparse(filters=filters, kernel_size=7, padding="same", **layer(f"conv{n}"))
-            x = relu(conv([x, mask]), f"relu{n}")
+            conv = QConv2DSparse(filters=filters, kernel_size=7, padding="same", **layers.named(f"conv{n}"))
+            x = layers.relu(conv([x, mask]), f"relu{n}")
         x, mask = AveragePooling2DSparse(4, name="pool")([x, mask])
         x = keras.layers.Flatten(name="flatten")(x)
-        x = relu(QDense(20, **layer("dense1"))(x), "relu3")
-        x = keras.layers.Softmax(name="softmax")(QDense(3, **layer("dense2"))(x))
+        x = layers.relu(QDense(20, **layers.named("dense1"))(x), "relu3")
+        x = keras.layers.Softmax(name="softmax")(QDense(3, **layers.named("dense2"))(x))
     name = f"neutrino size, {side} x {side}, N = {slots}"
     model = keras.Model(inputs, x)
     for conv in ("conv1", "conv2"):
         bias = model.get_layer(conv).sparse_bias
         bias.assign(np.full(bias.shape, 0.25))
     return Subject(name, model, images(side, 2 * slots, count))
+
+
+def wide(side: int, units: int, slots: int = 20) -> Subject:
+    """A convolution of 3 x 3, and a dense layer over all pixels; random weights."""
+    import keras
+    from hgq.config import LayerConfigScope, QuantizerConfigScope
+    from hgq.layers import QDense
+    from sparsepixels.layers import InputReduce, QConv2DSparse
+
+    keras.utils.set_random_seed(1)
+    with QuantizerConfigScope(place="all", overflow_mode="SAT"), LayerConfigScope(enable_ebops=False, enable_iq=False):
+        layers, inputs = _Layers(), keras.Input((side, side, 1), name="image")
+        reduce = InputReduce(n=slots, threshold=0.0, learn_n=False, learn_threshold=False, name="reduce")
+        x, mask = reduce(inputs)
+        conv = QConv2DSparse(filters=1, kernel_size=3, padding="same", **layers.named("conv"))
+        x = keras.layers.Flatten(name="flatten")(layers.relu(conv([x, mask]), "relu"))
+        x = QDense(units, **layers.named("dense"))(x)
+    return Subject(
+        f"{side * side * units} weights, {side} x {side}", keras.Model(inputs, x), images(side, 2 * slots, 100)
+    )
 
 
 def graph(side: int, slots: int, channels: int = 3) -> ModelProto:

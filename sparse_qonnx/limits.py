@@ -41,7 +41,7 @@ class Limits:
     attribute_values: int = _limit(2**16, "values of a list attribute, bytes of a text attribute")
     tensor_values: int = _limit(2**26, "values of one constant")
     sample_values: int = _limit(2**24, "values of one tensor in one event, those a convolution gathers included")
-    batch_values: int = _limit(2**28, "values of the largest tensor in one batch; batches are made smaller for it")
+    batch_values: int = _limit(2**28, "values of the largest array in one batch; batches are made smaller for it")
     pixels: int = _limit(2**22, "pixels (height times width) of an image")
     slots: int = _limit(2**16, "pixel budget N of an input reduction")
     window: int = _limit(2**14, "taps of a kernel, and rows or columns that a dilated kernel spans")

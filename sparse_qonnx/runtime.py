@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +21,8 @@ from sparse_qonnx.errors import ConfigurationError, InputDataError, ModelFileErr
 from sparse_qonnx.files import ModelSource, describe_source, read_model
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.limits import current
+from sparse_qonnx.ops import DOMAIN, operators
+from sparse_qonnx.ops._base import sample_values
 from sparse_qonnx.system.regular import check_regular, reason
 from sparse_qonnx.text import shortened
 
@@ -300,14 +301,17 @@ def with_batch(model: ModelProto, batch: int) -> ModelProto:
 
 
 def affordable_batch(model: ModelProto, size: int) -> int:
-    """At most `size` events, so few that the model's largest tensor stays within the limit `batch_values`.
+    """At most `size` events, so few that the largest array that is made of them stays within the limit `batch_values`.
+
+    That is a tensor of the model, or what an operator holds on the way, such as the taps that a convolution gathers.
 
     Raises:
         ModelFileError: if one event is too much already.
     """
     limits = current()
-    samples = (tensor_shape(value)[1:] for value in all_values(model).values())
-    largest = max(math.prod(n for n in sample if isinstance(n, int)) for sample in samples)
+    values = all_values(model)
+    held = [operators()[node.op_type].held_by(node, values) for node in model.graph.node if node.domain == DOMAIN]
+    largest = max(held + [sample_values(tensor_shape(value)) for value in values.values()])
     limits.check("batch_values", largest, "model")
     return max(1, min(size, limits.batch_values // max(largest, 1)))
 

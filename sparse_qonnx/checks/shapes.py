@@ -54,7 +54,7 @@ def with_inferred_shapes(model: ModelProto, limits: Limits) -> ModelProto:
             if name and name not in values and name in stated:
                 _check_value(stated[name], limits)
                 values[name] = stated[name]
-        _check_gathered(node, values, limits)
+        _check_held(node, values, limits)
     return _completed(model, missing) if missing else model
 
 
@@ -169,13 +169,11 @@ def _check_sizes(node: NodeProto, limits: Limits) -> None:
             limits.check("window", (size - 1) * dilation + 1, where)
 
 
-def _check_gathered(node: NodeProto, values: dict[str, ValueInfoProto], limits: Limits) -> None:
-    """A convolution gathers every tap of every slot before it adds them up."""
-    if (node.domain, node.op_type) != (DOMAIN, "SparseConv"):
-        return
-    features, kernel = (tensor_shape(values.get(node.input[n], _NOTHING)) for n in (0, 2))
-    known = [n for n in (*features[1:], *kernel[2:]) if isinstance(n, int)]
-    limits.check("sample_values", math.prod(known), f"node {node.name!r} ({node.op_type})")
+def _check_held(node: NodeProto, values: dict[str, ValueInfoProto], limits: Limits) -> None:
+    """What one of our operators makes of an event on the way, such as the taps that a convolution gathers."""
+    if node.domain == DOMAIN:
+        held = operators()[node.op_type].held_by(node, values)
+        limits.check("sample_values", held, f"node {node.name!r} ({node.op_type})")
 
 
 def _merged(inferred: ValueInfoProto, stated: ValueInfoProto) -> ValueInfoProto:

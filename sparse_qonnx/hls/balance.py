@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sparse_qonnx import html
 from sparse_qonnx.errors import ConfigurationError
@@ -88,22 +88,23 @@ def balance(graph: TypedGraph, config: HlsConfig) -> Choices:
     is_published = config.design == "published"
     graph = relu_into_quantizer(graph if is_published else _ordered(graph))
     graph = _pixels_into_dense(graph, config, is_published)
-    options = [_designs(layer, config.layer(layer.node), is_published) for layer in graph.layers]
-    target = config.target_interval or _necessary(graph, options)
+    options = [_options(layer, config.layer(layer.node), is_published) for layer in graph.layers]
+    target = config.target_interval or _necessary(options)
     picked = [_smallest(layer, found, target) for layer, found in zip(graph.layers, options, strict=True)]
     why = [f"smallest within {target} cycles" for _ in picked]
     budget = config.latency_budget or int(PATIENCE * _fastest(graph, options))
     if not is_published:
         _hurry(graph, options, picked, why, budget, target, is_asked=config.latency_budget is not None)
-    done = store(_built(graph, picked), config)
-    multipliers = sum(design.multipliers for design in picked)
+    chosen = [option.design for option in picked]
+    done = store(_built(graph, chosen), config)
+    multipliers = sum(design.multipliers for design in chosen)
     if config.multiplier_budget is not None and multipliers > config.multiplier_budget:
         problem = f"multiplier_budget is {config.multiplier_budget}, but the design needs {multipliers}"
         fix = f"raise it, or raise target_interval (now {target}) or latency_budget (now {budget})"
         raise ConfigurationError(WHERE, problem, allowed=f"{multipliers} or more", fix=fix)
     times = schedule(done)
     rows = []
-    for layer, design, found, reason, own in zip(done.layers, picked, options, why, times.stages, strict=True):
+    for layer, design, found, reason, own in zip(done.layers, chosen, options, why, times.stages, strict=True):
         if len(found) > 1 or config.layer(layer.node).given:
             text = "as configured" if len(found) == 1 else reason
             how = (layer.call.function_name, design.variant, design.factors)
@@ -139,33 +140,36 @@ _PUBLISHED: dict[str, dict[str, Any]] = {
 }
 
 
-def _stage(layer: Layer, design: Design) -> Stage:
-    return stage(replace(layer, call=design.call))
+class _Option(NamedTuple):
+    """A design, and its place in the schedule."""
+
+    design: Design
+    stage: Stage
 
 
-def _necessary(graph: TypedGraph, options: list[list[Design]]) -> int:
+def _options(layer: Layer, asked: LayerConfig, is_published: bool) -> list[_Option]:
+    return [_Option(d, stage(replace(layer, call=d.call))) for d in _designs(layer, asked, is_published)]
+
+
+def _necessary(options: list[list[_Option]]) -> int:
     """The interval that the slowest stage cannot go below, an input reduction by one row per cycle among them."""
-    pairs = zip(graph.layers, options, strict=True)
-    return max(min(_stage(layer, d).interval for d in found) for layer, found in pairs)
+    return max(min(option.stage.interval for option in found) for found in options)
 
 
-def _fastest(graph: TypedGraph, options: list[list[Design]]) -> int:
+def _fastest(graph: TypedGraph, options: list[list[_Option]]) -> int:
     """Latency of the whole with every layer at its fastest."""
-    stages = [
-        min((_stage(layer, d) for d in found), key=lambda s: s.latency)
-        for layer, found in zip(graph.layers, options, strict=True)
-    ]
+    stages = [min((option.stage for option in found), key=lambda s: s.latency) for found in options]
     return critical_path(graph, tuple(stages))[0]
 
 
-def _smallest(layer: Layer, found: list[Design], target: int) -> Design:
-    fitting = [d for d in found if _stage(layer, d).interval <= target]
+def _smallest(layer: Layer, found: list[_Option], target: int) -> _Option:
+    fitting = [option for option in found if option.stage.interval <= target]
     if not fitting:
-        fastest = min(_stage(layer, d).interval for d in found)
+        fastest = min(option.stage.interval for option in found)
         problem = f"target_interval is {target}, but layer {layer.node!r} takes {fastest} cycles at its fastest"
         fix = "raise it, or free the factors of the layer"
         raise ConfigurationError(WHERE, problem, allowed=f"{fastest} or more", fix=fix)
-    return min(fitting, key=lambda d: (d.bits, _stage(layer, d).latency))
+    return min(fitting, key=lambda option: (option.design.bits, option.stage.latency))
 
 
 # ---- latency --------------------------------------------------------------------------------------------------------
@@ -173,8 +177,8 @@ def _smallest(layer: Layer, found: list[Design], target: int) -> Design:
 
 def _hurry(
     graph: TypedGraph,
-    options: list[list[Design]],
-    picked: list[Design],
+    options: list[list[_Option]],
+    picked: list[_Option],
     why: list[str],
     budget: int,
     target: int,
@@ -183,40 +187,39 @@ def _hurry(
 ) -> None:
     """Take the cheapest steps until the whole is within its latency budget; `picked` and `why` are changed."""
     while True:
-        stages = tuple(_stage(layer, design) for layer, design in zip(graph.layers, picked, strict=True))
-        latency, path = critical_path(graph, stages)
+        latency, path = critical_path(graph, tuple(option.stage for option in picked))
         if latency <= budget:
             break
         steps = []
         for n in path:
-            for design in options[n]:
-                saved = stages[n].latency - _stage(graph.layers[n], design).latency
+            for option in options[n]:
+                saved = picked[n].stage.latency - option.stage.latency
                 if saved > 0:
-                    steps.append(((design.bits - picked[n].bits) / min(saved, latency - budget), n, design))
+                    more = option.design.bits - picked[n].design.bits
+                    steps.append((more / min(saved, latency - budget), n, option))
         if not steps:
             if is_asked:
                 problem = f"latency_budget is {budget}, but the design takes {latency} cycles at its fastest"
                 raise ConfigurationError(WHERE, problem, allowed=f"{latency} or more", fix="raise it")
             return
-        _, n, design = min(steps, key=lambda step: step[0])
-        picked[n] = design
+        _, n, option = min(steps, key=lambda step: step[0])
+        picked[n] = option
         why[n] = f"faster, for {budget} cycles of the whole"
     _relax(graph, options, picked, budget, target)
 
 
-def _relax(graph: TypedGraph, options: list[list[Design]], picked: list[Design], budget: int, target: int) -> None:
+def _relax(graph: TypedGraph, options: list[list[_Option]], picked: list[_Option], budget: int, target: int) -> None:
     """Give back what the last steps took too much, the largest savings first; `picked` is changed."""
     while True:
         savings = []
-        for n, layer in enumerate(graph.layers):
-            for design in options[n]:
-                saved = picked[n].bits - design.bits
-                if saved <= 0 or _stage(layer, design).interval > target:
+        for n, found in enumerate(options):
+            for option in found:
+                saved = picked[n].design.bits - option.design.bits
+                if saved <= 0 or option.stage.interval > target:
                     continue
-                tried = [*picked[:n], design, *picked[n + 1 :]]
-                stages = tuple(_stage(la, d) for la, d in zip(graph.layers, tried, strict=True))
-                if critical_path(graph, stages)[0] <= budget:
-                    savings.append((saved, n, design))
+                tried = [*picked[:n], option, *picked[n + 1 :]]
+                if critical_path(graph, tuple(t.stage for t in tried))[0] <= budget:
+                    savings.append((saved, n, option))
         if not savings:
             return
         _, n, picked[n] = max(savings, key=lambda saving: saving[0])

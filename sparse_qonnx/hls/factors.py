@@ -104,12 +104,12 @@ def designs(layer: Layer, asked: LayerConfig) -> list[Design]:
     enumerate_designs = kinds.get(layer.call.kernel)
     if enumerate_designs is None:
         return [Design("", {}, layer.call)]
-    return [design for design in enumerate_designs(layer, asked) if _has(design, asked)]
-
-
-def _has(design: Design, asked: LayerConfig) -> bool:
     apart = ("precision", "implementation", "strategy", "weights")
     wanted = {k: v for k, v in asked.given.items() if k not in apart}
+    return [design for design in enumerate_designs(layer, asked) if _has(design, asked, wanted)]
+
+
+def _has(design: Design, asked: LayerConfig, wanted: Mapping[str, object]) -> bool:
     given: dict[str, object] = {"variant": design.variant, **design.factors}
     function = design.call.function_name
     if asked.strategy is not None and STRATEGIES.get(function) != asked.strategy:
@@ -201,12 +201,13 @@ def _convolutions(layer: Layer, asked: LayerConfig) -> Iterator[Design]:
     positions = c.kernel_height * c.kernel_width
     index_bits = 2 * (positions * filters * channels).bit_length()
     filter_paces = divisors(filters) if c.n_groups == 1 else (filters,)
-    for p, q, f, k in product(
-        paces(n, asked.pixels_per_cycle), paces(n, asked.inputs_per_cycle), filter_paces, divisors(channels)
-    ):
-        is_whole = (q, f, k) == (n, filters, channels)
-        if p > 1 and not is_whole and not asked.given:
-            continue
+    whole = (n, filters, channels)
+    every = list(product(paces(n, asked.inputs_per_cycle), filter_paces, divisors(channels)))
+    # Several pixels in a cycle make sense where all else is whole; with parts of it, somebody has to ask for them.
+    several = every if asked.given else [factors for factors in every if factors == whole]
+    pairs = ((p, each) for p in paces(n, asked.pixels_per_cycle) for each in (every if p == 1 else several))
+    for p, (q, f, k) in pairs:
+        is_whole = (q, f, k) == whole
         factors = {"pixels_per_cycle": p, "inputs_per_cycle": q, "filters_per_cycle": f, "channels_per_cycle": k}
         multipliers = p * q * f * k
         selected = 0 if is_whole and p == n else (q < n) * p * q * x * k * 2 + p * n * 12

@@ -6,6 +6,7 @@ inference, datatypes, execution, verification) and the ONNX schema are derived f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -137,6 +138,11 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
         raise NotImplementedError
 
     @classmethod
+    def held_values(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> int:
+        """Values of the largest array that any implementation makes of one event on the way to the outputs."""
+        return 0
+
+    @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
         """Exact grids of the outputs, and the bits the arithmetic needs on the way."""
         raise NotImplementedError
@@ -171,6 +177,12 @@ class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
             UnsupportedNodeError: for an unknown or missing attribute, or a value that is not allowed.
         """
         return read_attributes(cls.attributes, node)
+
+    @classmethod
+    def held_by(cls, node: NodeProto, values: Mapping[str, ValueInfoProto]) -> int:
+        """`held_values` of a node, given the types of what it reads; what is not known of them counts as 1."""
+        shapes = [tensor_shape(values[name]) if name in values else () for name in node.input]
+        return cls.held_values(shapes, cls.read_attributes(node))
 
     def get_nodeattr_types(self) -> dict[str, tuple[Any, ...]]:
         """The attribute table in the form qonnx reads."""
@@ -273,6 +285,11 @@ def scalar_datatype(signed: bool, width: int, integer: int) -> BaseDataType:
 def stated_datatype(name: str, model: Any) -> BaseDataType:
     """The qonnx datatype that the file states for a tensor, FLOAT32 where it states none."""
     return model.get_tensor_datatype(name) or DataType["FLOAT32"]
+
+
+def sample_values(shape: Shape) -> int:
+    """Values of one event of a tensor; dimensions that are not known count as 1."""
+    return math.prod(n for n in shape[1:] if isinstance(n, int))
 
 
 def check_rank(op: str, name: str, value: Array, rank: int, shape: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,17 @@ from qonnx.core.datatype import BaseDataType
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bound, common_grid, products
 from sparse_qonnx.hlscall import HlsCall, HlsTable, numerators, sample_shape
-from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function, stated_datatype
+from sparse_qonnx.ops._base import (
+    Array,
+    Attribute,
+    Port,
+    Shape,
+    SparseOp,
+    check_rank,
+    parse_function,
+    sample_values,
+    stated_datatype,
+)
 
 # A canvas that spans the occupied rows and columns holds the slot of each pixel (n_slots = no pixel); every output
 # gathers its neighbours' slots from it. Work grows with N · kernel and the canvas, never with N².
@@ -137,6 +148,40 @@ def pads_before(kernel_shape: Sequence[int], dilations: Sequence[int]) -> tuple[
     return (kh - 1) * dh // 2, (kw - 1) * dw // 2
 
 
+class _Places:
+    """The active slots of a batch by coordinate, so that no slot is compared with every other.
+
+    Args:
+        coords: `[B, N, 2]`.
+    """
+
+    def __init__(self, coords: Array) -> None:
+        self.event, self.slot = np.nonzero(coords.any(axis=2))
+        self.at = coords[self.event, self.slot]
+        self.axes = tuple(np.unique(numbers) for numbers in self.at.T)
+        keys, _ = self._keys(self.at)
+        self.order = np.argsort(keys, kind="stable")
+        self.keys = keys[self.order]
+
+    def _keys(self, at: Array) -> tuple[Array, Array]:
+        """A number for every coordinate, by event, row and column, and whether any slot has such a row and column."""
+        keys, known = self.event, np.ones(len(at), dtype=bool)
+        for numbers, wanted in zip(self.axes, at.T, strict=True):
+            rank = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
+            known &= numbers[rank] == wanted
+            keys = keys * len(numbers) + rank
+        return keys, known
+
+    def neighbours(self, step: tuple[int, int]) -> tuple[Array, Array, Array]:
+        """Event, slot, and slot of the pixel `step` away, wherever there is one; in the order of the slots."""
+        if not len(self.at):
+            return self.event, self.slot, self.slot
+        keys, known = self._keys(self.at + np.array(step))
+        place = np.searchsorted(self.keys, keys, side="right") - 1
+        known &= self.keys[place] == keys
+        return self.event[known], self.slot[known], self.slot[self.order[place[known]]]
+
+
 class SparseConv(SparseOp):
     """Stride 1, "same" padding, outputs on the coordinates of the inputs."""
 
@@ -172,11 +217,10 @@ class SparseConv(SparseOp):
             raise InputDataError("SparseConv", problem, allowed="C = W.shape[1] * group, F a multiple of group")
         top, left = pads_before((kh, kw), dilations)
         active: Array = np.any(coords, axis=2)
+        places = _Places(coords)
         sums = np.zeros((batch, n, filters), dtype=features.dtype)
         for dy, dx in np.ndindex(kh, kw):
-            wanted = coords + np.array([dy * dilations[0] - top, dx * dilations[1] - left])
-            match = (wanted[:, :, None] == coords[:, None]).all(axis=3) & active[:, None] & active[:, :, None]
-            event, i, j = np.nonzero(match)
+            event, i, j = places.neighbours((dy * dilations[0] - top, dx * dilations[1] - left))
             for g in range(group):
                 inputs_g = slice(g * group_channels, (g + 1) * group_channels)
                 filters_g = slice(g * filters // group, (g + 1) * filters // group)
@@ -200,6 +244,12 @@ class SparseConv(SparseOp):
         if not fits or bias not in ((), (filters,)):
             raise ValueError(f"features {list(shapes[0])}, W {list(shapes[2])}, bias {list(bias)}, group {group}")
         return ((*shapes[0][:2], shapes[2][0]),)
+
+    @classmethod
+    def held_values(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> int:
+        """The function body gathers every tap of every slot before it adds them up."""
+        values: int = sample_values(shapes[0]) * math.prod(attributes["kernel_shape"])
+        return values
 
     @classmethod
     def output_datatypes(cls, datatypes: Sequence[BaseDataType], node: NodeProto, model: Any) -> list[BaseDataType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,17 @@ from qonnx.core.datatype import BaseDataType
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
 from sparse_qonnx.hlscall import HlsCall, Symbol, sample_shape
-from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function, stated_datatype
+from sparse_qonnx.ops._base import (
+    Array,
+    Attribute,
+    Port,
+    Shape,
+    SparseOp,
+    check_rank,
+    parse_function,
+    sample_values,
+    stated_datatype,
+)
 from sparse_qonnx.ops.sparse_to_dense import check_coords
 
 # The canvas holds one place per pooled cell and one more, where slots that leave are written.
@@ -147,23 +158,36 @@ class SparsePool(SparseOp):
         window = kernel_shape[0] * kernel_shape[1]
         cells = cell_of(coords, kernel_shape, attributes["spatial_shape"])
         pooled, pooled_coords = np.zeros_like(features), np.zeros_like(coords)
-        for event, slot in np.argwhere(cells.any(axis=2)):
-            members = (cells[event] == cells[event, slot]).all(axis=1)
-            if members[:slot].any():
-                continue
-            values = features[event, members]
-            pooled_coords[event, slot] = cells[event, slot]
-            if attributes["mode"] == "average":
-                pooled[event, slot] = values.sum(axis=0, dtype=features.dtype) / features.dtype.type(window)
-            else:
-                # np.fmax would hide NaN; the other implementations let it through
-                largest = values.max(axis=0)
-                pooled[event, slot] = largest if len(values) == window else np.maximum(largest, 0)
+        event, slot = np.nonzero(cells.any(axis=2))
+        at, values = cells[event, slot], features[event, slot]
+        rows, columns = np.array(attributes["spatial_shape"]) // kernel_shape
+        places = (event * rows + at[:, 0] - 1) * columns + at[:, 1] - 1
+        _, first, member = np.unique(places, return_index=True, return_inverse=True)
+        shape = (len(first), features.shape[2])
+        if attributes["mode"] == "max":
+            # np.fmax would hide NaN; the other implementations let it through
+            found = np.full(shape, -np.inf, dtype=features.dtype)
+            np.maximum.at(found, member, values)
+            is_full = np.bincount(member, minlength=len(first)) == window
+            found = np.where(is_full[:, None], found, np.maximum(found, 0))
+        else:
+            found = np.zeros(shape, dtype=features.dtype)
+            np.add.at(found, member, values)  # slot by slot, as everywhere
+            found = found / features.dtype.type(window)
+        pooled[event[first], slot[first]] = found
+        pooled_coords[event[first], slot[first]] = at[first]
         return pooled, pooled_coords
 
     @classmethod
     def output_shapes(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> tuple[Shape, ...]:
         return shapes[0], shapes[1]
+
+    @classmethod
+    def held_values(cls, shapes: Sequence[Shape], attributes: dict[str, Any]) -> int:
+        """The function body holds an image of the pooled cells, and one place for what is left out."""
+        cells = math.prod(n // k for n, k in zip(attributes["spatial_shape"], attributes["kernel_shape"], strict=True))
+        values: int = (cells + 1) * sample_values((*shapes[0][:1], *shapes[0][2:]))
+        return values
 
     @classmethod
     def output_datatypes(cls, datatypes: Sequence[BaseDataType], node: NodeProto, model: Any) -> list[BaseDataType]:
