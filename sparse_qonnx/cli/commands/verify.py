@@ -71,9 +71,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """What the report depends on beside the model and the events."""
-    given = {"keras": [args.keras] if args.keras else [], "other": args.other}
-    found = {kind: [_described(path) for path in paths] for kind, paths in given.items()}
-    return {**found, "csim": args.csim}
+    others = {"other": [_described(path) for path in args.other]} if args.other else {}
+    return {"keras": _described(args.keras) if args.keras else None, "csim": args.csim, **others}
 
 
 def _described(path: str) -> list[Any]:
