@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +69,8 @@ def register(session_options: onnxruntime.SessionOptions) -> None:
     path = get_library_path()
     try:
         check_regular(path)
-        session_options.register_custom_ops_library(path)
+        # as bytes where it is no text: onnxruntime takes both, but no text that is not UTF-8
+        session_options.register_custom_ops_library(path if path.isprintable() else os.fsencode(path))
     except _LIBRARY_ERRORS as error:
         fix = f"reinstall sparse-qonnx, or check the environment variable {LIBRARY_VARIABLE}"
         problem = f"cannot be loaded: {shortened(reason(error), 300)}"

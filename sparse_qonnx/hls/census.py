@@ -6,6 +6,7 @@ depend on the project only, never on data, and every variant of a kernel is coun
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from rich.table import Table as RichTable
 from sparse_qonnx import _paths, html
 from sparse_qonnx.errors import ToolError
 from sparse_qonnx.hls import emit
-from sparse_qonnx.hls.headers import find_compiler
+from sparse_qonnx.hls.headers import compiler_command
 from sparse_qonnx.hls.schedule import schedule
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
@@ -247,16 +248,18 @@ def _buffer_bits(layer: Layer, graph: TypedGraph) -> int:
 
 
 def _run(folder: Path, source: str, scratch: Path) -> list[list[str]]:
-    compiler = find_compiler()
+    compiler = compiler_command()
     with as_output_error("temporary folder"):
         (scratch / "census.cpp").write_text(source, encoding="utf-8")
     census = _paths.hls_backend() / "sim" / "census"
-    command = [compiler, "-std=c++11", "-O1", "-Wno-unknown-pragmas", "-DSPARSE_QONNX_CENSUS", "-I", str(census)]
+    command = [*compiler, "-std=c++11", "-O1", "-Wno-unknown-pragmas", "-DSPARSE_QONNX_CENSUS", "-I", str(census)]
     command += ["-iquote", str(folder / "firmware"), "-o", str(scratch / "census"), str(scratch / "census.cpp")]
     done = run_child(command, env={"TMPDIR": str(scratch)})
     if done.returncode != 0:
         error = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr[:300])
-        raise ToolError(compiler, f"cannot compile the census: {error}", fix=f"read {str(folder / 'firmware')!r}")
+        raise ToolError(
+            shlex.join(compiler), f"cannot compile the census: {error}", fix=f"read {str(folder / 'firmware')!r}"
+        )
     counted = run_child([str(scratch / "census")])
     if counted.returncode != 0:
         problem = counted.stderr.strip() if counted.returncode == _BRANCHED else f"ended with {counted.returncode}"

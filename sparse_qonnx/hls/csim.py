@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparse_qonnx.errors import ConfigurationError, OutputPathError, ToolError
+from sparse_qonnx.errors import OutputPathError, ToolError
 from sparse_qonnx.hls.emit import INDENT, called, held, using
-from sparse_qonnx.hls.headers import find_ap_headers, find_compiler
+from sparse_qonnx.hls.headers import compiler_command, find_ap_headers, words_of
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import TypedGraph
 from sparse_qonnx.system.atomic import scratch_folder
@@ -27,7 +27,9 @@ from sparse_qonnx.system.processes import run_child
 Array = NDArray[np.float64]
 
 # ap_fixed's own headers read uninitialized members, which the compiler sees once they are inlined.
-FLAGS = ("-std=c++11", "-O3", "-fPIC", "-shared", "-Wno-unknown-pragmas", "-Wno-uninitialized", "-DSPARSE_QONNX_TRACE")
+FLAGS = ("-std=c++11", "-fPIC", "-shared", "-Wno-unknown-pragmas", "-Wno-uninitialized", "-DSPARSE_QONNX_TRACE")
+LEVEL = "-O3"
+"""Unless the user's own flags say another."""
 FLAGS_VARIABLE = "CXXFLAGS"
 """Environment variable with more flags for the compiler, such as -O1 for a project that is run once."""
 
@@ -60,10 +62,12 @@ def compile_library(folder: Path, top: str) -> Path:
         ConfigurationError: flags in the environment that cannot be read.
         OutputPathError: the project cannot be written, or the disk is full.
     """
-    compiler, headers = find_compiler(), find_ap_headers()
+    compiler, headers = compiler_command(), find_ap_headers()
     sources = [folder / "firmware" / f"{top}.cpp", folder / "sim" / "bridge.cpp"]
-    flags = [*FLAGS, *_more_flags()]
-    command = [compiler, *flags, "-isystem", str(headers), "-iquote", str(folder / "sim"), *map(str, sources)]
+    given = words_of(FLAGS_VARIABLE)
+    level = [] if any(word.startswith("-O") for word in (*compiler, *given)) else [LEVEL]
+    folders = ["-isystem", str(headers), "-iquote", str(folder / "sim")]
+    command = [*compiler, *FLAGS, *level, *given, *folders, *map(str, sources)]
     target = folder / "build" / f"lib{top}-{_digest(folder, command)}.so"
     if target.is_file():
         return target
@@ -76,19 +80,11 @@ def compile_library(folder: Path, top: str) -> Path:
         if done.returncode != 0:
             said = [line.strip() for line in done.stderr.splitlines()]
             first = next((line for line in said if "error:" in line and "collect2" not in line), " | ".join(said[:3]))
-            raise ToolError(compiler, f"cannot compile the firmware: {first}", fix=f"read {str(folder / 'firmware')!r}")
+            raise ToolError(
+                shlex.join(compiler), f"cannot compile the firmware: {first}", fix=f"read {str(folder / 'firmware')!r}"
+            )
         library.replace(target)
     return target
-
-
-def _more_flags() -> list[str]:
-    text = os.environ.get(FLAGS_VARIABLE, "")
-    try:
-        return shlex.split(text)
-    except ValueError as error:  # an open quote
-        raise ConfigurationError(
-            f"${FLAGS_VARIABLE}", f"is {text!r}: {error}", allowed="flags as in a shell"
-        ) from error
 
 
 def is_library(name: str) -> bool:
@@ -111,10 +107,10 @@ def _building(folder: Path, source: Path) -> Iterator[Path]:
 
 
 def _digest(folder: Path, command: list[str]) -> str:
-    digest = hashlib.sha256(" ".join(command).encode())
+    digest = hashlib.sha256(os.fsencode(" ".join(command)))
     for path in sorted((*(folder / "firmware").rglob("*"), *(folder / "sim").rglob("*"))):
         if path.is_file():
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+            digest.update(os.fsencode(path.relative_to(folder)) + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 

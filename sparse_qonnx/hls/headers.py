@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 from pathlib import Path
 
-from sparse_qonnx.errors import ToolError
+from sparse_qonnx.errors import ConfigurationError, ToolError
 
 HEADERS_VARIABLE = "SPARSE_QONNX_AP_TYPES"
 """Environment variable that overrides the folder with `ap_fixed.h`."""
@@ -55,13 +56,40 @@ def find_ap_headers() -> Path:
 
 
 def find_compiler() -> str:
-    """The C++ compiler: $CXX, else g++.
+    """The program that compiles C++: the first word of $CXX, else g++.
 
     Raises:
         ToolError: it is not installed.
     """
-    name = os.environ.get("CXX") or "g++"
-    path = shutil.which(name)
+    return compiler_command()[0]
+
+
+def compiler_command() -> list[str]:
+    """The C++ compiler with its arguments: $CXX, such as `ccache g++ -O1` or a path with spaces, else g++.
+
+    Raises:
+        ToolError: it is not installed.
+        ConfigurationError: $CXX cannot be read.
+    """
+    stated = os.environ.get("CXX", "").strip() or "g++"
+    words = [stated] if shutil.which(stated) else words_of("CXX", "g++")
+    path = shutil.which(words[0])
     if path is None:
-        raise ToolError("C-simulation", f"the C++ compiler {name!r} was not found", fix="install g++ or set CXX")
-    return path
+        raise ToolError("C-simulation", f"the C++ compiler {words[0]!r} was not found", fix="install g++ or set CXX")
+    return [path, *words[1:]]
+
+
+def words_of(variable: str, default: str = "") -> list[str]:
+    """The words of an environment variable, quoted as in a shell.
+
+    Raises:
+        ConfigurationError: a quotation does not end.
+    """
+    text = os.environ.get(variable, "")
+    try:
+        return shlex.split(text) or shlex.split(default)
+    except ValueError as error:
+        problem = f"is {text!r}, which cannot be read: {error}"
+        raise ConfigurationError(
+            f"${variable}", problem, allowed="words as in a shell", fix="mend its quotes"
+        ) from error

@@ -26,6 +26,7 @@ from sparse_qonnx.report.drawing import draw_graph
 from sparse_qonnx.report.facts import Firmware, layer_facts
 from sparse_qonnx.system.atomic import scratch_folder
 from sparse_qonnx.system.outputs import output_file
+from sparse_qonnx.text import printable
 from sparse_qonnx.verify import verify
 
 PICTURES = 3
@@ -91,7 +92,7 @@ def write_report(
         text = html.render(
             "report.html.j2",
             version=sparse_qonnx.__version__,
-            title=path.name if path else proto.graph.name,
+            title=printable(path.name) if path else proto.graph.name,
             facts=_facts(path.stat().st_size if path else proto.ByteSize(), graph),
             graph=draw_graph(graph, _targets(graph)),
             layers=_layers(graph, found),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from sparse_qonnx import _paths, limits
 from sparse_qonnx.errors import ModelFileError, ToolError, UnsupportedNodeError
 from sparse_qonnx.hls import emit
-from sparse_qonnx.hls.headers import find_compiler
+from sparse_qonnx.hls.headers import compiler_command
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
 from sparse_qonnx.system.atomic import as_output_error, scratch_folder
@@ -76,7 +77,7 @@ def _distinct(tensors: tuple[Tensor, ...]) -> list[Tensor]:
 
 
 def _compile(graph: TypedGraph, scratch: Path) -> Path:
-    compiler, backend = find_compiler(), _paths.hls_backend()
+    compiler, backend = compiler_command(), _paths.hls_backend()
     tables = [t for layer in graph.layers for t in layer.tables]
     texts = {
         "netlist.cpp": recorder_source(graph),
@@ -90,11 +91,11 @@ def _compile(graph: TypedGraph, scratch: Path) -> Path:
         for name, text in texts.items():
             (scratch / name).write_text(text, encoding="utf-8")
     program = scratch / "record"
-    command = [compiler, *FLAGS, "-I", str(backend / "sim" / "netlist"), "-I", str(scratch)]
+    command = [*compiler, *FLAGS, "-I", str(backend / "sim" / "netlist"), "-I", str(scratch)]
     done = _finished([*command, "-o", str(program), str(scratch / "netlist.cpp")], scratch)
     if done.returncode != 0:
         error = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr[:300])
-        raise ToolError(compiler, f"cannot compile the recorder: {error}")
+        raise ToolError(shlex.join(compiler), f"cannot compile the recorder: {error}")
     return program
 
 
