@@ -22,7 +22,7 @@ from sparse_qonnx.graph import all_values, read_metadata, tensor_shape
 from sparse_qonnx.passes.annotate import WEIGHTS_KEY
 from sparse_qonnx.passes.infer_grids import input_types
 from sparse_qonnx.reference import run_reference
-from sparse_qonnx.runtime import InferenceSession, run_qonnx, with_outputs
+from sparse_qonnx.runtime import InferenceSession, run_qonnx, why_not_qonnx, with_outputs
 from sparse_qonnx.uses import reads
 
 Array = NDArray[Any]
@@ -170,7 +170,10 @@ def of_file(proto: ModelProto, file: Interface, notes: list[str]) -> Iterator[Im
     else:
         native = session_runner(proto, list(file.tensors), "native")
         yield Implementation("native kernels", file, lambda batch, _: native(batch))
-    yield Implementation("qonnx", file, lambda batch, wanted: run_qonnx(proto, batch, wanted))
+    if why_not := why_not_qonnx(proto):
+        notes.append(f"qonnx not compared: {why_not}")
+    else:
+        yield Implementation("qonnx", file, lambda batch, wanted: run_qonnx(proto, batch, wanted))
 
 
 # ---- what else is given ---------------------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ class LayeredGraph:
         inputs: shape and stated type of each input, by name.
         layers: by name, in the order of the graph.
         maps: the sparse tensors, by name.
+        data_nodes: nodes on the way of the data, in the order of the graph, each with the name of its layer.
 
     Raises:
         PrecisionError: where exactness is impossible.
@@ -131,6 +132,7 @@ class LayeredGraph:
         types = input_types(model)
         self.inputs = {v.name: (tensor_shape(v), types.get(v.name)) for v in model.graph.input}
         self.layers: dict[str, Layer] = {}
+        self.data_nodes: list[tuple[NodeProto, str]] = []
         self._stated = layers_of(model.graph.node, model)
         self._shown: dict[str, str] = {}
         self._names = Names(self.inputs)
@@ -206,6 +208,7 @@ class LayeredGraph:
     def _add(self, node: NodeProto) -> None:
         layer = self._layer_of(node)
         layer.nodes.append(node)
+        self.data_nodes.append((node, layer.name))
         layer.proofs.append(self.proof.nodes[node.name])
         for name in reads(node):
             owner = None if name in self._coords else self._owner.get(name)
@@ -269,10 +272,18 @@ class LayeredGraph:
 
 
 def ranks(graph: LayeredGraph) -> dict[str, int]:
-    """How many layers lie before each input (0) and layer, on the longest way."""
+    """How many layers lie before each input (0) and layer, on the longest way.
+
+    Node by node: where the nodes of two layers alternate, each comes before the other.
+    """
     found = dict.fromkeys(graph.inputs, 0)
-    for layer in graph.layers.values():
-        found[layer.name] = 1 + max((found[name] for name in layer.sources), default=0)
+    depth, owner = dict(found), {name: name for name in found}
+    for node, name in graph.data_nodes:
+        before = (depth[tensor] + (owner[tensor] != name) for tensor in reads(node) if tensor in depth)
+        rank = max(before, default=1)
+        depth |= dict.fromkeys(filter(None, node.output), rank)
+        owner |= dict.fromkeys(filter(None, node.output), name)
+        found[name] = max(rank, found.get(name, 0))
     return found
 
 

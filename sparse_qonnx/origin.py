@@ -6,17 +6,14 @@ but not those of nodes, so the model says it once more, by tensor. What neither 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 
 from onnx import FunctionProto, ModelProto, NodeProto
 
-from sparse_qonnx.uses import all_graphs, subgraphs
+from sparse_qonnx.uses import all_graphs, reads, subgraphs
 
 LAYER_KEY = "sparse_qonnx.layer"
-"""Metadata property of a node: its layer."""
-LAYERS_KEY = "sparse_qonnx.layers"
-"""Metadata property of a model: for each layer the tensors that its nodes make, as JSON."""
+"""Metadata property of a node: its layer. Of a model, with a dot and a tensor's name behind it: that of its maker."""
 PART_OF = "Part of the function "
 """How the documentation of a node in a function's body begins; it stays with the node when a tool inlines that."""
 
@@ -34,36 +31,30 @@ def assigned(node: NodeProto) -> str:
     return next((entry.value for entry in node.metadata_props if entry.key == LAYER_KEY), "")
 
 
-def layers_entry(model: ModelProto) -> tuple[str, str]:
-    """The model's metadata property that repeats what its nodes say."""
-    tensors: dict[str, list[str]] = {}
+def layer_entries(model: ModelProto) -> Iterator[tuple[str, str]]:
+    """The model's metadata properties that repeat what its nodes say, of tensors on the way of the data.
+
+    One a tensor, and only where its layer is called something else: tools that merge models refuse them where one
+    property has two values.
+    """
+    live = {value.name for value in model.graph.input}
     for node in model.graph.node:
-        if assigned(node):
-            tensors.setdefault(assigned(node), []).extend(name for name in node.output if name)
-    return LAYERS_KEY, json.dumps(tensors, ensure_ascii=False, separators=(",", ":"))
+        if live.isdisjoint(reads(node)):
+            continue
+        live.update(node.output)
+        for name in node.output:
+            if name and assigned(node) not in ("", name):
+                yield f"{LAYER_KEY}.{name}", assigned(node)
 
 
 def layers_of(nodes: Iterable[NodeProto], model: ModelProto) -> dict[str, str]:
     """The layer of each of the nodes of a model, by the node's name."""
-    by_tensor = {tensor: layer for layer, tensors in _stated(model).items() for tensor in tensors}
+    stated = {entry.key: entry.value for entry in model.metadata_props}
     found = {}
     for node in nodes:
-        stated = (by_tensor[name] for name in node.output if name in by_tensor)
-        found[node.name] = assigned(node) or next(stated, node.name)
+        repeated = (stated[key] for name in node.output if (key := f"{LAYER_KEY}.{name}") in stated)
+        found[node.name] = assigned(node) or next(repeated, "") or node.name
     return found
-
-
-def _stated(model: ModelProto) -> Mapping[str, Iterable[str]]:
-    """What the model's metadata say; nothing where they are not what we write, as a file may come from anywhere."""
-    text = next((entry.value for entry in model.metadata_props if entry.key == LAYERS_KEY), "{}")
-    try:
-        read = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    known = isinstance(read, dict) and all(
-        isinstance(v, list) and all(isinstance(t, str) for t in v) for v in read.values()
-    )
-    return read if known else {}
 
 
 def mark_parts(function: FunctionProto) -> None:

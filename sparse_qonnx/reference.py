@@ -12,6 +12,7 @@ from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from sparse_qonnx._workarounds import onnx_reference_operators
 from sparse_qonnx.checks.structure import require_known_nodes
 from sparse_qonnx.errors import ModelFileError, SparseQonnxError
 from sparse_qonnx.files import ModelSource, read_model
@@ -41,7 +42,7 @@ def _new_ops() -> tuple[type[OpRun], ...]:
         return (quant(*inputs, **{k: v for k, v in attributes.items() if v is not None}),)
 
     foreign = type("Quant", (OpRun,), {"op_domain": Quant.domain, "_run": run_quant})
-    return (*(_runner(op) for op in operators().values()), foreign)
+    return (*(_runner(op) for op in operators().values()), foreign, *onnx_reference_operators())
 
 
 def run_reference(

@@ -26,6 +26,7 @@ from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import sample_values
 from sparse_qonnx.system.regular import check_regular, reason
 from sparse_qonnx.text import shortened
+from sparse_qonnx.uses import subgraphs
 
 Array = NDArray[Any]
 
@@ -257,6 +258,23 @@ def run_tensors(
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
+def why_not_qonnx(model: ModelProto) -> str:
+    """Why qonnx cannot execute a model node by node; "" where it can."""
+    try:
+        require_known_nodes(model, "qonnx")
+    except SparseQonnxError as error:
+        return str(error)
+    values = all_values(model)
+    for node in model.graph.node:
+        if any(True for _ in subgraphs(node)):
+            return f"node {node.name!r} ({node.op_type}) has a subgraph, which it does not execute"
+        for name in filter(None, node.output):
+            known = name in values and values[name].type.tensor_type.HasField("shape")
+            if not known or not all(isinstance(size, int) for size in tensor_shape(values[name])[1:]):
+                return f"the shape of {name!r} (node {node.name!r}, {node.op_type}) is not stated, which it asks for"
+    return ""
+
+
 def run_qonnx(
     model: ModelSource, inputs: Mapping[str, Array], tensors: Iterable[str] | None = None
 ) -> dict[str, Array]:
@@ -295,9 +313,10 @@ def with_batch(model: ModelProto, batch: int) -> ModelProto:
     inner = [value for name, value in stated.items() if name not in outside]
     del graph.value_info[:]
     graph.value_info.extend(inner)
+    names = {shape[0] for value in graph.input if (shape := tensor_shape(value))}
     for value in (*graph.input, *graph.output, *graph.value_info):
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.HasField("dim_param"):
+        for n, dim in enumerate(value.type.tensor_type.shape.dim):
+            if not dim.HasField("dim_value") and (dim.dim_param or None) in names and (dim.dim_param or n == 0):
                 dim.dim_value = batch
     return result
 

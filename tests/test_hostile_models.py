@@ -74,8 +74,9 @@ def standard_operator_redefined(model: ModelProto) -> None:
 
 def body_changed(model: ModelProto, domain: str, name: str) -> None:
     function = next(f for f in model.functions if (f.domain, f.name) == (domain, name))
-    constants = [n for n in function.node if n.op_type == "Constant" and n.attribute[0].name == "value_float"]
-    constants[0].attribute[0].f += 1
+    tensors = [n.attribute[0].t for n in function.node if n.op_type == "Constant" and n.attribute[0].HasField("t")]
+    floats = [tensor for tensor in tensors if tensor.data_type == TensorProto.FLOAT]
+    floats[0].CopyFrom(numpy_helper.from_array(numpy_helper.to_array(floats[0]) + np.float32(1)))
 
 
 def deep_subgraphs(model: ModelProto) -> None:
@@ -106,6 +107,11 @@ def invalid_text(model: ModelProto) -> None:
 
 def doubled_attribute(model: ModelProto) -> None:
     node(model, "SparsePool").attribute.append(attribute(model, "SparsePool", "mode"))
+
+
+def fused_node(model: ModelProto) -> None:
+    node(model, "Relu").domain = "sparse_qonnx.ops.fused"
+    model.opset_import.add(domain="sparse_qonnx.ops.fused", version=1)
 
 
 REFUSED: list[tuple[str, Change, type[SparseQonnxError], str]] = [
@@ -223,7 +229,8 @@ REFUSED: list[tuple[str, Change, type[SparseQonnxError], str]] = [
         ModelFileError,
         "version 2 of the operator set 'sparse_qonnx.ops'",
     ),
-    ("fused", lambda m: m.opset_import.add(domain="sparse_qonnx.ops.fused", version=1), ModelFileError, "in no file"),
+    ("fused", fused_node, ModelFileError, "(Relu).*makes in memory"),
+    ("two versions", lambda m: m.opset_import.add(domain="", version=20), ModelFileError, "2 of operator set ''"),
     ("unknown operator", lambda m: setattr(node(m, "SparsePool"), "op_type", "SparseMagic"), NodeError, "is not in"),
     (
         "annotation",

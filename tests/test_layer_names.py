@@ -17,7 +17,7 @@ from sparse_qonnx import cli
 from sparse_qonnx.datasets.random import random_inputs
 from sparse_qonnx.files import read_model, write_model
 from sparse_qonnx.layers import LayeredGraph
-from sparse_qonnx.origin import LAYERS_KEY, assigned, layers_of
+from sparse_qonnx.origin import LAYER_KEY, assigned, layers_of
 from sparse_qonnx.plots.event import stages
 
 
@@ -74,12 +74,16 @@ def test_without_any_word_every_node_is_a_layer(model: ModelProto) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}', '{"a": [1]}', "[" * 100_000])
-def test_what_others_write_there_is_not_believed(model: ModelProto, text: str) -> None:
-    bare = without_node_metadata(model)
-    next(entry for entry in bare.metadata_props if entry.key == LAYERS_KEY).value = text
-    read = read_model(bare)
-    assert layers_of(read.graph.node, read) == {node.name: node.name for node in read.graph.node}
+def test_a_model_says_it_once_for_a_tensor(model: ModelProto) -> None:
+    """Only where the layer is called something else, so that models can be merged."""
+    said = {e.key: e.value for e in model.metadata_props if e.key.startswith(f"{LAYER_KEY}.")}
+    assert said == {
+        f"{LAYER_KEY}.block.reduce.coords": "block.reduce",
+        f"{LAYER_KEY}.block.flat.dense": "block.flat",
+        f"{LAYER_KEY}.block.dense.matmul": "block.dense",
+    }
+    read = read_model(without_node_metadata(model))
+    assert layers_of(read.graph.node, read)["block.dense.matmul"] == "block.dense"
 
 
 def test_report_of_layers_with_dots(model: ModelProto, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,12 @@ from functools import cache
 
 from onnx import FunctionProto, ModelProto, NodeProto
 
+from sparse_qonnx.checks.fingerprint import fingerprint
 from sparse_qonnx.checks.structure import STANDARD_DOMAINS
 from sparse_qonnx.errors import ModelFileError, UnsupportedNodeError
 from sparse_qonnx.limits import Limits
 from sparse_qonnx.ops import DOMAIN, operators
+from sparse_qonnx.origin import mark_parts
 from sparse_qonnx.standard import rule_of
 from sparse_qonnx.uses import subgraphs
 
@@ -62,12 +64,12 @@ def _is_own(function: FunctionProto) -> bool:
         return False
     if function.SerializeToString(deterministic=True) in _as_written(function.domain, function.name):
         return True
-    if overload or _canonical(function) not in _own_bodies(function.domain, function.name):
+    if overload or fingerprint(function) not in _own_bodies(function.domain, function.name):
         raise ModelFileError(
             where,
             "is not the definition of this operator: what is registered for it would compute something else",
             allowed="the body that this version of sparse-qonnx writes",
-            fix="export the model again, or rename the function",
+            fix="delete the function from the file: what it lacks of these is added when it is read",
         )
     return True
 
@@ -78,7 +80,10 @@ def _bodies(domain: str, name: str) -> list[FunctionProto]:
     most = max(len(getattr(rule, "inputs", ())), 1)
     counts = range(1, most + 1) if rule is not None else ()
     bodies = [rule.function([NodeProto(input=["x"] * count)]) for count in counts if rule is not None]
-    return [body for body in bodies if body is not None]
+    known = [body for body in bodies if body is not None]
+    for body in known:
+        mark_parts(body)
+    return known
 
 
 @cache
@@ -90,39 +95,7 @@ def _as_written(domain: str, name: str) -> frozenset[bytes]:
 @cache
 def _own_bodies(domain: str, name: str) -> dict[bytes, int]:
     """What the bodies compute, and their nodes."""
-    return {_canonical(body): _count(body.node, lambda _: 1) for body in _bodies(domain, name)}
-
-
-def _canonical(function: FunctionProto) -> bytes:
-    """What a function computes, without what it says about itself and what nothing reads.
-
-    onnx's version converter names nodes anew and drops those that are not used.
-    """
-    copy = FunctionProto()
-    copy.CopyFrom(function)
-    copy.ClearField("doc_string")
-    needed = {*copy.output}
-    kept = []
-    for node in reversed(function.node):
-        if needed.intersection(node.output):
-            kept.append(node)
-            needed |= _read_by(node)
-    del copy.node[:]
-    copy.node.extend(reversed(kept))
-    stack = [*copy.node]
-    while stack:
-        node = stack.pop()
-        for name in ("name", "doc_string", *([] if node.domain else ["domain"])):
-            node.ClearField(name)
-        stack += [inner for graph in subgraphs(node) for inner in graph.node]
-    return bytes(copy.SerializeToString(deterministic=True))
-
-
-def _read_by(node: NodeProto) -> set[str]:
-    """Names that a node or its subgraphs read, those that the subgraphs make among them."""
-    inner = [n for graph in subgraphs(node) for n in graph.node]
-    results = (value.name for graph in subgraphs(node) for value in graph.output)
-    return {*node.input, *results}.union(*map(_read_by, inner))
+    return {fingerprint(body): _count(body.node, lambda _: 1) for body in _bodies(domain, name)}
 
 
 def _check_unfolding(model: ModelProto, functions: dict[Key, FunctionProto], where: str, limits: Limits) -> None:

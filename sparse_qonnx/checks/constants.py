@@ -10,6 +10,8 @@ from onnx import FunctionProto, GraphProto, ModelProto, TensorProto, helper, num
 
 from sparse_qonnx.errors import ModelFileError, PrecisionError
 from sparse_qonnx.limits import Limits
+from sparse_qonnx.standard import rule_of
+from sparse_qonnx.uses import reads
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 _PACKED_BITS = {
@@ -53,10 +55,26 @@ def check_constants(model: ModelProto, functions: Iterable[FunctionProto], where
             problem = "is in another file, which can only be read from the model's folder"
             raise ModelFileError(name, problem, fix="pass the path of the model, or save it in one file")
         check_size(tensor, name, limits)
-    for tensor in model.graph.initializer:
-        if tensor.data_type in _FLOATS and not np.isfinite(numpy_helper.to_array(tensor)).all():
-            where = f"initializer {tensor.name!r}"
+    _check_finite(model)
+
+
+def _check_finite(model: ModelProto) -> None:
+    """No operator that computes with data computes with NaN or infinity, itself or in what is made of it.
+
+    Others may: a maximum that a tool has written out begins at minus infinity.
+    """
+    tensors = [t for t in model.graph.initializer if t.data_type in _FLOATS]
+    made_of = {t.name: t.name for t in tensors if not np.isfinite(numpy_helper.to_array(t)).all()}
+    data = {value.name for value in model.graph.input}
+    for node in model.graph.node if made_of else ():
+        bad = next((made_of[name] for name in reads(node) if name in made_of), None)
+        rule, is_data = rule_of(node.domain, node.op_type), not data.isdisjoint(reads(node))
+        if not is_data or getattr(rule, "passes_values", False):
+            made_of |= {name: bad for name in node.output if bad is not None}
+        elif bad is not None and rule is not None:
+            where = f"initializer {bad!r}"
             raise PrecisionError(where, "holds NaN or infinity", allowed="finite numbers", fix="train again or repair")
+        data.update(node.output if is_data else ())
 
 
 def check_size(tensor: TensorProto, where: str, limits: Limits) -> int:

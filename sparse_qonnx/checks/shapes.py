@@ -190,7 +190,7 @@ def _merged(inferred: ValueInfoProto, stated: ValueInfoProto) -> ValueInfoProto:
         differs |= len(a) != len(b) or any(x != y for x, y in pairs if isinstance(x, int) and isinstance(y, int))
         dims = result.type.tensor_type.shape.dim
         for n, (x, _) in enumerate(pairs):
-            if not isinstance(x, int):
+            if not isinstance(x, int) and b[n] is not None:
                 dims[n].CopyFrom(said.shape.dim[n])
     elif said.HasField("shape"):
         result.type.tensor_type.shape.CopyFrom(said.shape)

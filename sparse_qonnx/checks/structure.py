@@ -72,15 +72,15 @@ def all_nodes(lists: Iterable[Iterable[NodeProto]]) -> Iterator[tuple[NodeProto,
 
 
 def check_opsets(model: ModelProto, where: str) -> None:
-    """Raise ModelFileError unless every domain has one version, and ours and the standard one a known version."""
+    """Raise ModelFileError unless every domain has one version, and ours and the standard one a known version.
+
+    Nothing is said against operator sets that no node uses: `tidy` has removed them.
+    """
     domains = ["" if o.domain in STANDARD_DOMAINS else o.domain for o in model.opset_import]
     _distinct(domains, "operator set", where)
     newest = onnx.defs.onnx_opset_version()
     for domain, opset in zip(domains, model.opset_import, strict=True):
         first, last = {"": (OLDEST_OPSET, newest), DOMAIN: (VERSION, VERSION)}.get(domain, (1, 2**31))
-        if domain == FUSED_DOMAIN:
-            problem = f"uses {domain!r}, whose operators are in no file"
-            raise ModelFileError(where, problem, fix="save the model before it is fused")
         if not first <= opset.version <= last:
             allowed = f"{first} to {last}" if first != last else str(first)
             problem = f"uses version {opset.version} of the operator set {domain or 'ai.onnx'!r}"
@@ -109,6 +109,9 @@ def _check_ends(model: ModelProto, where: str) -> None:
 
 def _check_node(node: NodeProto, limits: Limits) -> None:
     where = f"node {node.name or ''.join(node.output[:1])!r} ({node.op_type})"
+    if node.domain == FUSED_DOMAIN:
+        problem = f"is of {node.domain!r}, whose operators a session with native kernels makes in memory"
+        raise ModelFileError(where, problem, fix="save the model from a session with fuse=False or kernels='function'")
     for name in (node.name, node.op_type, node.domain, *node.input, *node.output):
         _check_name(name, where, limits)
     _distinct([a.name for a in node.attribute], "attribute", where)

@@ -24,6 +24,7 @@ from sparse_qonnx.hls.templates import words
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape, view
 from sparse_qonnx.limits import current
+from sparse_qonnx.origin import inlined_function
 from sparse_qonnx.passes.assign_float_types import check_float_types
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
 from sparse_qonnx.passes.split_variadic import split_variadic
@@ -70,6 +71,7 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
                 allowed="ap_fixed<W,I> or ap_ufixed<W,I>",
                 fix='export with input_precision="ap_ufixed<8,0>", or to_hls(..., config={"input_precision": ...})',
             )
+    _refuse_inlined(model)
     model = split_variadic(model)
     proof = infer_grids(model)
     check_float_types(model, proof)
@@ -87,6 +89,18 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
     check_layers(config, graph)
     _check_limits(graph)
     return graph
+
+
+def _refuse_inlined(model: ModelProto) -> None:
+    """Firmware is made of operators, not of what a tool has written out of their functions."""
+    for node in live(model.graph.node, [value.name for value in model.graph.output]):
+        if function := inlined_function(node):
+            raise UnsupportedNodeError(
+                f"node {node.name!r} ({node.op_type})",
+                f"is a part of the function {function}, which another tool has written out into the graph",
+                allowed="that operator as one node",
+                fix="make firmware from the file before that, or let the tool keep the model's functions",
+            )
 
 
 def _check_limits(graph: TypedGraph) -> None:

@@ -298,15 +298,37 @@ def check_rank(op: str, name: str, value: Array, rank: int, shape: str) -> None:
         raise InputDataError(f"{op} input {name!r}", f"has shape {list(value.shape)}", allowed=shape)
 
 
-def parse_function(text: str) -> FunctionProto:
-    """A FunctionProto from ONNX text, in the domain of this package.
+def parse_function(text: str, domain: str = DOMAIN) -> FunctionProto:
+    """A FunctionProto from ONNX text.
 
-    Types of subgraph outputs are dropped so that one body serves float32 and float64.
+    Types of subgraph outputs are dropped so that one body serves float32 and float64. Constants become tensors: other
+    tools read the attribute `value_float` as float64.
     """
-    header = f'<domain: "{DOMAIN}", opset_import: ["" : 19]>\n'
-    function = onnx.parser.parse_function(header + text)
+    function = onnx.parser.parse_function(f'<domain: "{domain}", opset_import: ["" : 19]>\n{text}')
     _drop_subgraph_types(function.node)
+    _write_tensors(function.node)
     return function
+
+
+_NUMBERS = {
+    "value_float": ("f", TensorProto.FLOAT),
+    "value_int": ("i", TensorProto.INT64),
+    "value_floats": ("floats", TensorProto.FLOAT),
+    "value_ints": ("ints", TensorProto.INT64),
+}
+"""Attributes of `Constant` that hold numbers, where each keeps its value, and the type of the tensor that it means."""
+
+
+def _write_tensors(nodes: Sequence[NodeProto]) -> None:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _write_tensors(attribute.g.node)
+            elif node.op_type == "Constant" and attribute.name in _NUMBERS and not attribute.ref_attr_name:
+                field, kind = _NUMBERS[attribute.name]
+                value = getattr(attribute, field)
+                shape, numbers = ([], [value]) if field in ("f", "i") else ([len(value)], list(value))
+                attribute.CopyFrom(helper.make_attribute("value", helper.make_tensor("", kind, shape, numbers)))
 
 
 def _drop_subgraph_types(nodes: Sequence[NodeProto]) -> None:

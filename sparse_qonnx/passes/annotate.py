@@ -8,7 +8,7 @@ import sparse_qonnx
 from sparse_qonnx.graph import read_metadata, tensor_shape, with_metadata
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import scalar_datatype
-from sparse_qonnx.origin import layers_entry
+from sparse_qonnx.origin import layer_entries
 from sparse_qonnx.passes.assign_float_types import float64_nodes
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids
 
@@ -23,7 +23,7 @@ WEIGHTS_KEY = f"{SOURCE_KEY}weights_sha256"
 def annotate(model: ModelProto) -> ModelProto:
     """Producer and metadata, qonnx datatype annotations from the proven grids, doc strings for who opens the file."""
     arithmetic = "float64" if any(True for _ in float64_nodes(model)) else "float32"
-    entries = [("sparse_qonnx.format", FORMAT_VERSION), ("sparse_qonnx.arithmetic", arithmetic), layers_entry(model)]
+    entries = [("sparse_qonnx.format", FORMAT_VERSION), ("sparse_qonnx.arithmetic", arithmetic), *layer_entries(model)]
     result = with_metadata(model, entries)
     result.producer_name = PRODUCER
     result.producer_version = sparse_qonnx.__version__

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from onnx import NodeProto, TensorProto, numpy_helper
 
 from sparse_qonnx.fixed import FixedPointType
@@ -26,15 +27,11 @@ class Remembered:
     nodes: dict[Hashable, tuple[NodeContext, NodeProof]] = field(default_factory=dict)
 
     def constant(self, tensor: TensorProto) -> tuple[Array, Grid | None]:
-        """An initializer's values, and their grid where they are floating-point numbers.
-
-        Raises:
-            PrecisionError: NaN or infinity among them.
-        """
+        """An initializer's values, and their grid where they are finite floating-point numbers."""
         key = (tensor.data_type, tuple(tensor.dims), tensor.raw_data or tensor.SerializeToString())
         if key not in self.constants:
             values: Array = numpy_helper.to_array(tensor)
-            is_float = values.dtype.kind == "f"
+            is_float = values.dtype.kind == "f" and bool(np.isfinite(values).all())
             grid = Grid.of_constant(values, where=f"initializer {tensor.name!r}") if is_float else None
             self.constants[key] = values, grid
         return self.constants[key]

@@ -29,7 +29,7 @@ def split_variadic(model: ModelProto) -> ModelProto:
     nodes: list[NodeProto] = []
     for node in result.graph.node:
         is_variadic = node.domain in ("", "ai.onnx") and node.op_type in VARIADIC and len(node.input) > 2
-        if not is_variadic or not all(_is_static(values.get(name)) for name in node.input):
+        if not is_variadic or not _has_known_shapes(node, values):
             nodes.append(node)
             continue
         for part, value in _parts(node, values, layers[node.name], *names):
@@ -43,11 +43,18 @@ def split_variadic(model: ModelProto) -> ModelProto:
     return result
 
 
-def _is_static(value: ValueInfoProto | None) -> bool:
-    """Whether every dimension but the batch is a number."""
-    if value is None or not value.type.tensor_type.HasField("shape"):
+def _has_known_shapes(node: NodeProto, values: dict[str, ValueInfoProto]) -> bool:
+    """Whether every dimension but the batch of what a node merges is a number, and so is the one that grows."""
+    known = [values[name] for name in node.input if name in values]
+    if len(known) != len(node.input) or not all(value.type.tensor_type.HasField("shape") for value in known):
         return False
-    return all(isinstance(size, int) for size in tensor_shape(value)[1:])
+    shapes = [tensor_shape(value) for value in known]
+    grows = [shape[_axis(node)] for shape in shapes] if node.op_type == "Concat" else []
+    return all(isinstance(size, int) for shape in shapes for size in (*shape[1:], *grows))
+
+
+def _axis(node: NodeProto) -> int:
+    return next(int(attribute.i) for attribute in node.attribute if attribute.name == "axis")
 
 
 def _parts(
@@ -72,7 +79,7 @@ def _parts(
 def _joined(node: NodeProto, a: Shape, b: Shape) -> Shape:
     """Shape of the result of two."""
     if node.op_type == "Concat":
-        axis = next(helper.get_attribute_value(attribute) for attribute in node.attribute if attribute.name == "axis")
+        axis = _axis(node)
         first, second = a[axis], b[axis]
         assert isinstance(first, int) and isinstance(second, int)
         axis %= len(a)

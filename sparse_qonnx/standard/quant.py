@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import FunctionProto, NodeProto
 
@@ -14,7 +13,7 @@ from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import OverflowMode, QuantizerFormat, RoundingMode
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
-from sparse_qonnx.ops._base import Attribute, read_attributes, select
+from sparse_qonnx.ops._base import Attribute, parse_function, read_attributes, select
 from sparse_qonnx.ops._quantizer import quantizer_call
 from sparse_qonnx.quantized import quantized_limits
 from sparse_qonnx.standard._base import StandardOp
@@ -148,7 +147,7 @@ class Quant(StandardOp):
         cases = [(f"is_{n}", text) for n, text in _ROUNDINGS.items()]
         body = _BODY.replace("MODES", names)
         body = body.replace("ROUND_SELECT", select("rounded", cases, "{out} = Round (limited)"))
-        return onnx.parser.parse_function(f'<domain: "{cls.domain}", opset_import: ["" : 19]>\n{body}')
+        return parse_function(body, cls.domain)
 
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
