@@ -19,7 +19,7 @@ from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
 from sparse_qonnx.system.atomic import as_output_error, scratch_folder
 from sparse_qonnx.system.processes import child
 
-FLAGS = ("-std=c++11", "-O1", "-Wno-unknown-pragmas", "-DSPARSE_QONNX_NETLIST")
+FLAGS = ("-std=c++11", "-O0", "-Wno-unknown-pragmas", "-DSPARSE_QONNX_NETLIST")
 _SCOPE = "sparse_qonnx::netlist::"
 _CANNOT_RECORD, _TOO_LARGE = 3, 4
 """Exit codes of the recorder."""

@@ -19,7 +19,7 @@ inline void begin_layer(const char* layer, const char* kernel, const std::size_t
 }
 
 inline void end_layer() {
-    if (!current().open.empty()) fail("a loop has less trips than it says");
+    if (!current().open.empty()) fail("a loop has fewer trips than it says");
     write_layer();
 }
 

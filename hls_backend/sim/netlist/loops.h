@@ -70,9 +70,9 @@ inline int open_loop(const unsigned* const variable, const char* const label, co
     if (parent < 0) {
         for (held& state : r.state) state.reset = *state.variable;
     } else {
+        if (!is_replay() && r.loops[parent].has_child) fail("two loops inside of one");
         check_untouched("beside an inner loop");
         check_unread();
-        if (!is_replay() && r.loops[parent].has_child) fail("two loops inside of one");
         r.loops[parent].has_child = true;
     }
     int id = static_cast<int>(r.loops.size());
@@ -104,11 +104,11 @@ class trip_scope {
         const long long trip = variable;
         if (trip == 0) open_loop(&variable, label, trips, cycles);
         if (r.open.empty() || r.loops[r.open.back()].variable != &variable) {
-            fail(std::string("the loop over ") + label + " does not count from 0, or not by 1");
+            fail(std::string("the loop over ") + label +
+                 " does not count from 0, or not by 1, or has more trips than it says");
         }
         loop_ = r.open.back();
         loop_info& loop = r.loops[loop_];
-        if (trip >= trips) fail(std::string("the loop over ") + label + " has more trips than it says");
         loop.trip = trip;
         is_recorded_ = trip <= 1 || trip == trips - 1;
         if (!is_recorded_) return;

@@ -87,9 +87,11 @@ const wire& value_of(const number<W, I, S>& given) {
     return given.value();
 }
 
+struct any_number {};
+
 // W bits, I of them before the binary point, as ap_fixed and ap_int have them; counted in steps of 2^-(W - I).
 template <int W, int I, bool S>
-class number {
+class number : public any_number {
     static_assert(W >= 1, "netlist: a number has at least one bit");
 
   public:

@@ -81,32 +81,42 @@ template <class T>
 struct if_plain
     : std::enable_if<plain<T>::is_plain, typename std::conditional<plain<T>::is_plain, plain<T>, plain<int> >::type> {};
 
-#define SPARSE_QONNX_WITH_PLAIN(OPERATOR)                               \
+// C++ makes a negative number a large one beside an unsigned literal, and so do some of Xilinx's operators.
+template <class T>
+void beside_plain(const wire& x) {
+    if (std::is_unsigned<T>::value && !std::is_same<T, bool>::value && x.lo < 0) {
+        fail("a number that can be negative beside an unsigned one; write int(..)");
+    }
+}
+
+#define SPARSE_QONNX_WITH_PLAIN(OPERATOR, BESIDE)                       \
     template <int W, int I, bool S, class T>                            \
     auto operator OPERATOR(const number<W, I, S>& a, const T b)         \
         ->decltype(a OPERATOR typename if_plain<T>::type::number_t()) { \
+        BESIDE(a.value());                                              \
         return a OPERATOR typename if_plain<T>::type::number_t(b);      \
     }                                                                   \
     template <int W, int I, bool S, class T>                            \
     auto operator OPERATOR(const T a, const number<W, I, S>& b)         \
         ->decltype(typename if_plain<T>::type::number_t() OPERATOR b) { \
+        BESIDE(b.value());                                              \
         return typename if_plain<T>::type::number_t(a) OPERATOR b;      \
     }
 
-SPARSE_QONNX_WITH_PLAIN(+)
-SPARSE_QONNX_WITH_PLAIN(-)
-SPARSE_QONNX_WITH_PLAIN(*)
-SPARSE_QONNX_WITH_PLAIN(/)
-SPARSE_QONNX_WITH_PLAIN(%)
-SPARSE_QONNX_WITH_PLAIN(&)
-SPARSE_QONNX_WITH_PLAIN(|)
-SPARSE_QONNX_WITH_PLAIN(^)
-SPARSE_QONNX_WITH_PLAIN(<)
-SPARSE_QONNX_WITH_PLAIN(>)
-SPARSE_QONNX_WITH_PLAIN(<=)
-SPARSE_QONNX_WITH_PLAIN(>=)
-SPARSE_QONNX_WITH_PLAIN(==)
-SPARSE_QONNX_WITH_PLAIN(!=)
+SPARSE_QONNX_WITH_PLAIN(+, used)
+SPARSE_QONNX_WITH_PLAIN(-, used)
+SPARSE_QONNX_WITH_PLAIN(*, used)
+SPARSE_QONNX_WITH_PLAIN(&, used)
+SPARSE_QONNX_WITH_PLAIN(|, used)
+SPARSE_QONNX_WITH_PLAIN(^, used)
+SPARSE_QONNX_WITH_PLAIN(/, beside_plain<T>)
+SPARSE_QONNX_WITH_PLAIN(%, beside_plain<T>)
+SPARSE_QONNX_WITH_PLAIN(<, beside_plain<T>)
+SPARSE_QONNX_WITH_PLAIN(>, beside_plain<T>)
+SPARSE_QONNX_WITH_PLAIN(<=, beside_plain<T>)
+SPARSE_QONNX_WITH_PLAIN(>=, beside_plain<T>)
+SPARSE_QONNX_WITH_PLAIN(==, beside_plain<T>)
+SPARSE_QONNX_WITH_PLAIN(!=, beside_plain<T>)
 
 // ---- shifts, signs, assignment --------------------------------------------------------------------------------------
 
