@@ -74,13 +74,14 @@ def _is_own(function: FunctionProto) -> bool:
     return True
 
 
-def _bodies(domain: str, name: str) -> list[FunctionProto]:
+@cache
+def _bodies(domain: str, name: str) -> tuple[FunctionProto, ...]:
     """The bodies that a file may carry: an operator chooses one by the inputs that nodes have."""
     rule = rule_of(domain, name)
     most = max(len(getattr(rule, "inputs", ())), 1)
     counts = range(1, most + 1) if rule is not None else ()
     bodies = [rule.function([NodeProto(input=["x"] * count)]) for count in counts if rule is not None]
-    known = [body for body in bodies if body is not None]
+    known = tuple(body for body in bodies if body is not None)
     for body in known:
         mark_parts(body)
     return known

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from sparse_qonnx import html
 from sparse_qonnx.errors import ConfigurationError
 from sparse_qonnx.hls.absorb import can_read_pixels, relu_into_quantizer, scatter_into_dense
@@ -186,17 +188,20 @@ def _hurry(
     is_asked: bool,
 ) -> None:
     """Take the cheapest steps until the whole is within its latency budget; `picked` and `why` are changed."""
+    latencies = [np.array([option.stage.latency for option in found], dtype=float) for found in options]
+    bits = [np.array([option.design.bits for option in found], dtype=float) for found in options]
     while True:
         latency, path = critical_path(graph, tuple(option.stage for option in picked))
         if latency <= budget:
             break
         steps = []
         for n in path:
-            for option in options[n]:
-                saved = picked[n].stage.latency - option.stage.latency
-                if saved > 0:
-                    more = option.design.bits - picked[n].design.bits
-                    steps.append((more / min(saved, latency - budget), n, option))
+            saved = picked[n].stage.latency - latencies[n]
+            is_faster = saved > 0
+            if is_faster.any():
+                gained = np.where(is_faster, np.minimum(saved, latency - budget), 1)
+                costs = np.where(is_faster, (bits[n] - picked[n].design.bits) / gained, np.inf)
+                steps.append((costs.min(), n, options[n][int(costs.argmin())]))
         if not steps:
             if is_asked:
                 problem = f"latency_budget is {budget}, but the design takes {latency} cycles at its fastest"
