@@ -161,9 +161,15 @@ class HlsCall:
 
 @dataclass(frozen=True)
 class HlsAlias:
-    """No hardware at all: the first output is input `input` seen with another shape or name."""
+    """No hardware at all: the first output is input `input` seen with another shape or name.
+
+    Attributes:
+        input: position of that input.
+        divisor: what the stored numbers are to be divided by, beside what they are already.
+    """
 
     input: int = 0
+    divisor: int = 1
 
 
 def numerators(grid: Grid, divisor: int = 1) -> Array:

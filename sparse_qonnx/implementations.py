@@ -19,8 +19,9 @@ from onnx import ModelProto, TensorProto
 from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx.files import read_model
 from sparse_qonnx.graph import all_values, read_metadata, tensor_shape
+from sparse_qonnx.numerators import ValueNames, read_numerators
 from sparse_qonnx.passes.annotate import WEIGHTS_KEY
-from sparse_qonnx.passes.infer_grids import input_types
+from sparse_qonnx.passes.infer_grids import infer_grids, input_types
 from sparse_qonnx.reference import run_reference
 from sparse_qonnx.runtime import InferenceSession, run_qonnx, why_not_qonnx, with_outputs
 from sparse_qonnx.uses import reads
@@ -55,6 +56,7 @@ class Implementation:
         interface: in its own names.
         run: from a batch by its input names and the names of tensors to those tensors.
         tolerances: stated largest errors of its tensors.
+        why: the reason of these errors.
         left_out: outputs of the file that it says it does not compute.
         same_names: whether an inner tensor with the name of one in the file is that one.
     """
@@ -63,6 +65,7 @@ class Implementation:
     interface: Interface
     run: Callable[[Tensors, Sequence[str]], Mapping[str, Array]]
     tolerances: Mapping[str, float] = field(default_factory=dict)
+    why: str = "the firmware computes it with a table, whose error is stated"
     left_out: Collection[str] = ()
     same_names: bool = True
 
@@ -152,14 +155,17 @@ def interface_of(proto: ModelProto) -> Interface:
             live.update(node.output)
             found += [n for n in node.output if n in values and values[n].type.tensor_type.elem_type in numeric]
     outputs = [value.name for value in proto.graph.output if found]
-    tensors = {name: tensor_shape(values[name])[1:] for name in dict.fromkeys([*found, *outputs])}
+    names = ValueNames(proto)
+    tensors = {names.shown(name): tensor_shape(values[name])[1:] for name in dict.fromkeys([*found, *outputs])}
     return Interface({v.name: tensor_shape(v)[1:] for v in proto.graph.input}, outputs, tensors)
 
 
 def session_runner(proto: ModelProto, tensors: Sequence[str], kernels: str) -> Callable[[Tensors], Tensors]:
     """A session that gives these tensors."""
-    session = InferenceSession(with_outputs(proto, tensors), kernels=kernels)
-    return lambda batch: dict(zip(tensors, session.run(list(tensors), batch), strict=True))
+    names = ValueNames(proto)
+    held = names.all_held(tensors)
+    session = InferenceSession(with_outputs(proto, held), kernels=kernels)
+    return lambda batch: names.given(tensors, dict(zip(held, session.run(held, batch), strict=True)))
 
 
 def of_file(proto: ModelProto, file: Interface, notes: list[str]) -> Iterator[Implementation]:
@@ -180,14 +186,17 @@ def of_file(proto: ModelProto, file: Interface, notes: list[str]) -> Iterator[Im
 
 
 def of_keras(keras_model: Any, proto: ModelProto, notes: list[str]) -> Implementation:
-    """The Keras model, as deployed; in float64 where the file holds a tensor in float64."""
+    """The Keras model, as deployed; in float64 where the file holds a tensor in float64, or carries a division."""
     from sparse_qonnx.export.freeze import Reference
     from sparse_qonnx.export.loading import load_model
     from sparse_qonnx.export.source import describe_source
 
     if isinstance(keras_model, str | os.PathLike):
         keras_model = load_model(keras_model)
-    wide = any(v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in all_values(proto).values())
+    tolerances = _of_quotients(proto)
+    wide = bool(tolerances) or any(
+        v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in all_values(proto).values()
+    )
     name = "Keras (float64)" if wide else "Keras"
     reference = Reference(keras_model, float64=wide)
 
@@ -199,12 +208,31 @@ def of_keras(keras_model: Any, proto: ModelProto, notes: list[str]) -> Implement
     own, stated = describe_source(keras_model)["weights_sha256"], read_metadata(proto).get(WEIGHTS_KEY, "")
     if stated and own != stated:
         notes.append(f"{name}: its weights ({own[:12]}…) are not those that the file was made from ({stated[:12]}…)")
-    stated_shapes = {name: tensor_shape(value)[1:] for name, value in all_values(proto).items()}
-    renamed = own == stated and _are_renamed(tensors, stated_shapes)
+    renamed = own == stated and _are_renamed(tensors, interface_of(proto).tensors)
     if renamed:
         notes.append(f"{name}: the same weights under other names, so only outputs are compared")
     interface = Interface(dict(reference.inputs), reference.outputs, tensors)
-    return Implementation(name, interface, run, same_names=not renamed)
+    why = "Keras adds up quotients, each rounded once; the file divides an exact sum"
+    return Implementation(name, interface, run, tolerances, why, same_names=not renamed)
+
+
+_FLOAT64_SUM = 2.0**-40
+"""Relative to the largest value: what the roundings of a sum of quotients in float64 stay far below."""
+
+
+def _of_quotients(proto: ModelProto) -> dict[str, float]:
+    """By name, how far Keras may be off where a division is carried: it is made first there, and its result rounded."""
+    proof, values, found = infer_grids(proto), all_values(proto), {}
+    carried = read_numerators(proto)
+    for name, grid in proof.grids.items():
+        stated = carried.get(name)
+        if grid is None or (grid.divisor == 1 and stated is None):
+            continue
+        narrow = stated is None and name in values and values[name].type.tensor_type.elem_type == TensorProto.FLOAT
+        divisor = grid.divisor if stated is None else grid.divisor * stated.divisor
+        largest = max(abs(grid.lowest), grid.highest) * 2.0**-grid.frac / divisor
+        found[name if stated is None else stated.value] = largest * (2.0**-22 if narrow else _FLOAT64_SUM)
+    return found
 
 
 def _are_renamed(tensors: Mapping[str, Sample], file: Mapping[str, Sample]) -> bool:
@@ -222,11 +250,19 @@ def of_project(project: Any, proto: ModelProto, notes: list[str]) -> Implementat
     """A project's C-simulation."""
     if not project.is_made_from(proto):
         notes.append("C-simulation: the project was made from another file than this one, or another version of it")
-    tensors: dict[str, Sample] = {name: tuple(tensor.shape) for name, tensor in project.tensors.items()}
+    names, own = ValueNames(proto), project.tensors
+    tensors: dict[str, Sample] = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    tensors |= {names.shown(name): shape for name, shape in tensors.items()}
+
+    def run(batch: Tensors, wanted: Sequence[str]) -> Tensors:
+        held = [name if name in own else names.held(name) for name in wanted]
+        found = project.predict_tensors(batch, list(dict.fromkeys(held)))
+        return names.given([name for name in wanted if name not in own], found) | {
+            n: found[n] for n in wanted if n in own
+        }
+
     interface = Interface({name: tensors[name] for name in project.inputs}, project.outputs, tensors)
-    return Implementation(
-        "C-simulation", interface, project.predict_tensors, project.tolerances, left_out=project.left_out
-    )
+    return Implementation("C-simulation", interface, run, project.tolerances, left_out=project.left_out)
 
 
 def of_other_file(source: Any, number: int, proto: ModelProto, notes: list[str]) -> Implementation:

@@ -14,6 +14,7 @@ from rich.table import Table
 from sparse_qonnx._paths import find_library, why_no_library
 from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.graph import all_values, tensor_shape
+from sparse_qonnx.numerators import Numerators, read_numerators
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types
 from sparse_qonnx.roles import coordinates
 from sparse_qonnx.text import marked_up
@@ -40,10 +41,15 @@ def describe(source: ModelSource) -> Iterator[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     for title in ("result", "operator", "shape", "held in", "exact type"):
         table.add_column(title, overflow="fold", no_wrap=title in ("held in", "exact type"))
+    numerators = read_numerators(model)
     for node in model.graph.node:
         for n, name in enumerate(output for output in node.output if output):
             operator = node.op_type if n == 0 else ""
-            cells = (name, operator, _shape(values.get(name)), _element(values.get(name)), _exact(proof, places, name))
+            said = numerators.get(name)
+            shown, held = (name, "") if said is None else (said.value, f", {said.divisor} times")
+            element = _element(values.get(name)) + held
+            exact = "row, column" if name in places else _exact(proof, name, said)
+            cells = (shown, operator, _shape(values.get(name)), element, exact)
             table.add_row(*(marked_up(cell) for cell in cells))
     yield table
     parameters = sum(t.ByteSize() for t in model.graph.initializer)
@@ -62,8 +68,8 @@ def _element(value: ValueInfoProto | None) -> str:
     return "?" if value is None else TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
 
 
-def _exact(proof: Proof, places: frozenset[str], name: str) -> str:
-    if name in places:
-        return "row, column"
+def _exact(proof: Proof, name: str, numerators: Numerators | None) -> str:
     grid = proof.grids.get(name)
-    return "floating point" if grid is None else grid.describe()
+    if grid is None:
+        return "floating point"
+    return grid.describe() if numerators is None else numerators.grid_of_values(grid).describe()

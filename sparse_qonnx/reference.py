@@ -16,6 +16,7 @@ from sparse_qonnx._workarounds import onnx_reference_operators
 from sparse_qonnx.checks.structure import require_known_nodes
 from sparse_qonnx.errors import ModelFileError, SparseQonnxError
 from sparse_qonnx.files import ModelSource, read_model
+from sparse_qonnx.numerators import ValueNames
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import SparseOp
 from sparse_qonnx.standard.quant import Quant, quant
@@ -76,4 +77,4 @@ def run_reference(
     except Exception as error:  # onnx's reference raises whatever NumPy does
         raise ModelFileError("model", f"the NumPy reference cannot execute it: {error}") from error
     wanted = [v.name for v in bare.graph.output] if tensors is None else list(tensors)
-    return {name: results[name] for name in wanted}
+    return ValueNames(bare).given(wanted, results)

@@ -22,6 +22,7 @@ from sparse_qonnx.errors import ConfigurationError, InputDataError, ModelFileErr
 from sparse_qonnx.files import ModelSource, describe_source, read_model
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.limits import current
+from sparse_qonnx.numerators import ValueNames
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import sample_values
 from sparse_qonnx.system.regular import check_regular, reason
@@ -251,11 +252,15 @@ def with_outputs(model: ModelProto, tensors: Iterable[str]) -> ModelProto:
 def run_tensors(
     model: ModelSource, inputs: Mapping[str, Array], tensors: Iterable[str] | None = None, kernels: str = "function"
 ) -> dict[str, Array]:
-    """Execute a model in onnxruntime and return named tensors, the outputs by default."""
+    """Execute a model in onnxruntime and return named tensors, the outputs by default.
+
+    Where the file holds numerators, the values that they stand for have a name, too.
+    """
     proto = read_model(model)
-    names = [v.name for v in proto.graph.output] if tensors is None else list(tensors)
-    session = InferenceSession(with_outputs(proto, names), kernels=kernels)
-    return dict(zip(names, session.run(names, inputs), strict=True))
+    names, values = [v.name for v in proto.graph.output] if tensors is None else list(tensors), ValueNames(proto)
+    held = values.all_held(names)
+    session = InferenceSession(with_outputs(proto, held), kernels=kernels)
+    return values.given(names, dict(zip(held, session.run(held, inputs), strict=True)))
 
 
 def why_not_qonnx(model: ModelProto) -> str:
@@ -300,7 +305,7 @@ def run_qonnx(
         raise
     except Exception as error:  # qonnx's own are bare Exceptions
         raise ModelFileError("model", f"qonnx cannot execute it: {error}") from error
-    return {name: context[name] for name in names}
+    return ValueNames(proto).given(names, context)
 
 
 def with_batch(model: ModelProto, batch: int) -> ModelProto:

@@ -29,6 +29,7 @@ from sparse_qonnx.implementations import (
     pair_tensors,
     session_runner,
 )
+from sparse_qonnx.numerators import ValueNames
 from sparse_qonnx.offgrid import OffGrid
 from sparse_qonnx.passes.infer_grids import infer_grids, input_types
 from sparse_qonnx.passes.remembered import proven_once
@@ -180,13 +181,15 @@ class _Tolerances:
     def __init__(self, proto: ModelProto) -> None:
         self._proof = infer_grids(proto)
         self._values = all_values(proto)
+        self._names = ValueNames(proto)
 
     def of(self, pair: Pair, implementation: Implementation) -> tuple[float, str]:
         """Tolerance and reason; 0 and "" where values have to be equal."""
         name = pair.tensor
         stated = implementation.tolerances.get(pair.counterpart)
         if stated:
-            return stated, f"{name}: the firmware computes it with a table, whose error is stated"
+            return stated, f"{name}: {implementation.why}"
+        name = self._names.held(name)
         if self._values[name].type.tensor_type.elem_type not in (TensorProto.FLOAT, TensorProto.DOUBLE):
             return 0.0, ""
         grid = self._proof.grids.get(name)

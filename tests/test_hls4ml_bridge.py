@@ -82,8 +82,21 @@ def test_a_pending_divisor_is_refused_by_name() -> None:
     net = sq.Network("thirds")
     x = net.input_reduce(net.input("image", (9, 9, 1)), 5)
     net.output(net.flatten(net.relu(net.sparse_pool(x, (3, 3), name="pool"), name="relu"), name="flat"))
-    with pytest.raises(UnsupportedNodeError, match=r"node 'relu'.*'pool', numerators still to be divided by 9"):
+    with pytest.raises(UnsupportedNodeError, match=r"output 'flat'.* numerators still to be divided by 9"):
         prepare(net.build("ap_ufixed<6,1>"))
+
+
+def test_an_average_before_a_quantizer_is_divided_in_it() -> None:
+    """The Div is a wire, the quantizer our kernel, which knows the divisor."""
+    net = sq.Network("thirds")
+    x = net.sparse_pool(net.input_reduce(net.input("image", (9, 9, 1)), 5), (3, 3), name="pool")
+    x = net.quant(net.dense(net.flatten(x), np.ones((9, 2)), name="sums"), bits=4, fractional_bits=2, signed=False)
+    net.output(x)
+    model = prepare(net.build("ap_ufixed<6,1>"))
+    assert not any(node.op_type in ("Div", "Quant") and not node.domain for node in model.graph.node)
+    last = model.graph.node[-1]
+    config = next(a.s.decode() for a in last.attribute if a.name == "config")
+    assert "divisor = 9;" in config and list(last.input) == ["sums_numerators"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,8 @@ from onnx import helper
 
 from proofs import integers, limits, prove
 from sparse_qonnx.errors import InputDataError, PrecisionError
-from sparse_qonnx.grid import Grid, NodeProof, Occupancy
+from sparse_qonnx.fixed import RoundingMode, quantize
+from sparse_qonnx.grid import Grid, NodeProof, Occupancy, round_fraction
 from sparse_qonnx.ops import operators
 
 Array = NDArray[Any]
@@ -118,17 +121,69 @@ def test_datatypes_for_qonnx() -> None:
         (1, -2, (1, 9, -4), "WRAP", 8),
         (1, -2, (1, 9, -1), "SAT", 7),
         (3, -1, (0, 9, -1), "WRAP", 8),
-        (9999, 0, (1, 3, 4), "WRAP", 17),
-        (3, 9, (1, 9, 7), "WRAP", 8),
+        (9999, 0, (1, 3, 4), "WRAP", 12),
+        (3, 9, (1, 9, 7), "WRAP", 18),
         (3, 2, (1, 3, 4), "WRAP", 10),
-        (3, 2, (1, 3, -2), "WRAP", 9),
-        (9, 8, (1, 3, 0), "SAT", 15),
+        (3, 2, (1, 3, -2), "WRAP", 8),
+        (9, 8, (1, 3, 0), "SAT", 8),
+        (3, 0, (1, 1, 0), "SAT", 7),
     ],
 )
 def test_bits_on_the_way(divisor: int, frac: int, formats: tuple[int, int, int], overflow: str, bits: int) -> None:
-    """In words: half a step more for rounding, the offset of the range for wrapping, three for a quotient."""
+    """In words: half a step more for rounding, the offset of the range for wrapping, three for a quotient in range."""
     source = Grid(integers(-20)[None], integers(20)[None], frac, divisor)
     assert quantizer(source, *formats, shape=(None, 2, 1), overflow_mode=overflow).bits == bits
+
+
+@pytest.mark.parametrize("divisor", [5, 36])
+@pytest.mark.parametrize("rounding", [mode.value for mode in RoundingMode])
+@pytest.mark.parametrize("overflow", ["SAT", "WRAP", "WRAP_SM"])
+def test_quotients_are_quantized_as_if_they_were_exact(divisor: int, rounding: str, overflow: str) -> None:
+    """Every numerator that float16 has bits for by the proof, against exact fractions."""
+    for frac, k, i, f in itertools.product((0, 3), (1,), (1, 3), (0, 2)):
+        form = tuple(np.array(p) for p in (k, i, f))
+        largest = 1
+        while needed(divisor, 2 * largest + 1, frac, form, overflow) <= HALF_BITS:
+            largest = 2 * largest + 1
+        numerators = np.arange(-largest, largest + 1)
+        got = quantize((numerators * 2.0**-frac).astype(np.float16) / np.float16(divisor), *form, rounding, overflow)
+        exact = [Fraction(int(m), divisor) / 2**frac for m in numerators]
+        want = [quantized(value, k, i, f, RoundingMode(rounding), overflow) for value in exact]
+        np.testing.assert_array_equal(got.astype(np.float64), want, err_msg=f"{frac=} {k=} {i=} {f=} {largest=}")
+
+
+def test_quotients_of_as_many_bits_as_there_are_cross_ties() -> None:
+    numerators = np.arange(2**HALF_BITS)
+    got = np.floor(numerators.astype(np.float16) / np.float16(5) + np.float16(0.5))
+    assert (got != (2 * numerators + 5) // 10).any(), "the margin is needed"
+    few = np.arange(2 ** (HALF_BITS - 3))
+    assert (np.floor(few.astype(np.float16) / np.float16(5) + np.float16(0.5)) == (2 * few + 5) // 10).all()
+
+
+HALF_BITS = 11
+"""Bits of float16's significand: few enough to try every number."""
+
+
+def needed(divisor: int, largest: int, frac: int, form: tuple[Array, ...], overflow: str) -> int:
+    source = Grid(integers(-largest), integers(largest), frac, divisor)
+    return quantizer(source, *form, shape=(None, 1), overflow_mode=overflow).bits
+
+
+def quantized(value: Fraction, k: int, i: int, f: int, rounding: RoundingMode, overflow: str) -> float:
+    """In words: round to steps; then saturate, start anew, or be mirrored at the ends of the range."""
+    if k + i + f <= 0:
+        return 0.0
+    steps, width = value * Fraction(2) ** f, k + max(i, -f) + f
+    high = 2 ** (width - k) - 1
+    low = {"SAT_SYM": -high}.get(overflow, -high - 1) * k
+    whole = round_fraction(steps, rounding)
+    if overflow == "WRAP":
+        whole = (whole - low) % 2**width + low
+    elif overflow == "WRAP_SM":
+        return float(quantize(np.array(float(value)), *map(np.array, (k, i, f)), rounding.value, overflow))
+    else:
+        whole = min(max(whole, low), high)
+    return float(whole * Fraction(2) ** -f)
 
 
 def test_powers_of_two_that_a_quantizer_computes_with() -> None:
@@ -151,5 +206,3 @@ def test_parameters_that_are_no_bit_counts() -> None:
     assert quantizer(source, 1, 128, 1).outputs[0] is not None
     with pytest.raises(PrecisionError, match=r"'signed' is not a constant"):
         prove("FixedPointQuant", [(None, 1)] * 4, [source] * 4, (None,) * 4, rounding_mode="RND", overflow_mode="SAT")
-    with pytest.raises(PrecisionError, match="a sum of quotients with divisor 3"):
-        quantizer(Grid(integers(0)[None], integers(1)[None], 0, 3, True), 1, 1, 1)

@@ -40,6 +40,8 @@ CASES: dict[str, Body] = {
     "Relu": one("Relu"),
     "Identity": one("Identity"),
     "Neg": one("Neg"),
+    "Div (a number)": one("Div", F32(12)),
+    "Div (powers of two)": one("Div", np.array([0.5, -4], F32)),
     "Clip": one("Clip", F32(-0.5), F32(1.25)),
     "Clip (max only)": one("Clip", None, F32(0.0625)),
     "LeakyRelu": one("LeakyRelu", alpha=0.125),

@@ -52,7 +52,9 @@ class SparsePool {
         const auto kernel = info.Sizes("kernel_shape", 2);
         const auto shape = info.Sizes("spatial_shape", 2);
         const std::string mode = info.String("mode");
-        if (mode != "average" && mode != "max") Fail("mode is '", mode, "'; it must be 'average' or 'max'");
+        if (mode != "average" && mode != "sum" && mode != "max") {
+            Fail("mode is '", mode, "'; it must be 'average', 'sum' or 'max'");
+        }
         CheckAddressable("the kernel_shape", {kernel[0], kernel[1]});
         CheckAddressable("the spatial_shape", {shape[0], shape[1]});
         is_max_ = mode == "max";
@@ -60,6 +62,7 @@ class SparsePool {
         image_ = {shape[0], shape[1]};
         cells_ = {shape[0] / kernel[0], shape[1] / kernel[1]};
         area_ = kernel[0] * kernel[1];
+        divisor_ = mode == "average" ? area_ : 1;
     }
 
     void Compute(KernelContext& context) const {
@@ -124,7 +127,7 @@ class SparsePool {
     SPARSE_QONNX_INLINE void Finish(int64_t count, int64_t channels, T* out) const {
         for (int64_t c = 0; c < channels; ++c) {
             if (!is_max_) {
-                out[c] /= static_cast<T>(area_);
+                out[c] /= static_cast<T>(divisor_);
             } else if (count < area_ && out[c] < 0) {
                 out[c] = 0;
             }
@@ -134,6 +137,7 @@ class SparsePool {
     bool is_max_ = false;
     Image kernel_{}, image_{}, cells_{};
     int64_t area_ = 1;
+    int64_t divisor_ = 1;
 };
 
 SPARSE_QONNX_KERNEL(SparsePool);

@@ -24,8 +24,10 @@ from sparse_qonnx.hls.templates import words
 from sparse_qonnx.hls.typed import Layer, Table, Tensor, TypedGraph
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, sample_shape, view
 from sparse_qonnx.limits import current
+from sparse_qonnx.numerators import read_numerators
 from sparse_qonnx.origin import inlined_function
 from sparse_qonnx.passes.assign_float_types import check_float_types
+from sparse_qonnx.passes.carry_divisors import carry_divisors
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
 from sparse_qonnx.passes.split_variadic import split_variadic
 from sparse_qonnx.standard import rule_of, standard_operators
@@ -75,6 +77,10 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
     model = split_variadic(model)
     proof = infer_grids(model)
     check_float_types(model, proof)
+    given, written = model, all_values(model)
+    carried = carry_divisors(model)
+    if carried is not model:  # from elsewhere, or from before divisions were carried
+        model, proof = carried, infer_grids(carried)
     steps = _steps(model, proof)
     outputs = [value.name for value in model.graph.output]
     graph = TypedGraph(config.top, namespace=config.namespace or "")
@@ -88,6 +94,9 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
         stream_ports(graph)
     check_layers(config, graph)
     _check_limits(graph)
+    if carried is not given:  # its tensors are known by the names in the file that was given
+        graph.views = {name: view for name, view in (graph.views | graph.values).items() if name in written}
+        graph.values = {}
     return graph
 
 
@@ -260,7 +269,8 @@ def _name(
             if math.prod(shapes[0]) != inputs[0].size:
                 problem = f"makes {list(shapes[0])} of {inputs[0].size} values"
                 raise UnsupportedNodeError(f"node {step.node!r} ({step.op_type})", problem, allowed="the same values")
-            seen = replace(inputs[0], name=step.outputs[0], shape=shapes[0])
+            divisor = inputs[0].divisor * step.call.divisor
+            seen = replace(inputs[0], name=step.outputs[0], shape=shapes[0], divisor=divisor)
             graph.views[step.outputs[0]] = replace(seen, is_integer=_is_integer(values[step.outputs[0]]))
             continue
         results = tuple(
@@ -273,6 +283,10 @@ def _name(
         graph.layers.append(Layer(step.node, step.op_type, base, step.call, inputs, results, tables))
     graph.outputs = [graph.views[name] for name in outputs]
     _copy_outputs(graph, namer)
+    for name, stated in read_numerators(model).items():
+        if name in graph.views:
+            view = graph.views[name]
+            graph.values[stated.value] = replace(view, name=stated.value, divisor=view.divisor * stated.divisor)
     single_readers(graph, namer)
 
 

@@ -112,6 +112,11 @@ class HlsProject:
         return dict(self.graph.views)
 
     @property
+    def values(self) -> dict[str, Tensor]:
+        """Values of which the ONNX file holds numerators: C-simulation gives them by their own names, too."""
+        return dict(self.graph.values)
+
+    @property
     def inputs(self) -> list[str]:
         """Its inputs, by their names in the ONNX file."""
         return [t.name for t in self.graph.inputs]
@@ -210,6 +215,8 @@ class HlsProject:
     def _tensor(self, name: str) -> Tensor:
         if name in self.tensors:
             return self.tensors[name]
+        if name in self.values:
+            return self.values[name]
         allowed = ", ".join(self.tensors)
         if name in self.graph.fused:
             raise InputDataError(f"tensor {name!r}", f"was fused into {self.graph.fused[name]!r}", allowed=allowed)

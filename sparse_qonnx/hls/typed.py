@@ -113,6 +113,7 @@ class TypedGraph:
         inputs, outputs: interface, in the order of the ONNX graph.
         layers: kernel calls in execution order.
         views: every tensor that can be asked for, by ONNX name; a reshaped view shares the array of its source.
+        values: what arrays of numerators stand for, under the names of the values, which no tensor of the file has.
         fused: tensors of the file that no array holds any more, with the layer that took them in.
         notes: what the reader of the report should know.
         skipped: heads that the firmware leaves out.
@@ -125,6 +126,7 @@ class TypedGraph:
     outputs: list[Tensor] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
     views: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, Tensor] = field(default_factory=dict)
     fused: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)

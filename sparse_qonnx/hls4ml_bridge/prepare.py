@@ -63,8 +63,8 @@ def prepare(
     proof = infer_grids(proto)
     layers = {layer.node: layer for layer in balance(lower(proto, options), options).graph.layers}
     _check_divisors(proto, proof)
-    ours = [_with_call(n, layers[n.name]) if n.name in layers and _is_ours(n) else n for n in proto.graph.node]
-    nodes = live(_without_casts(ours), _outputs(proto))
+    ours = [_with_call(n, layers[n.name]) if n.name in layers and _is_ours(n, proof) else n for n in proto.graph.node]
+    nodes = live(_without_wires(ours, proof), _outputs(proto))
     names = _Names(proto, nodes)
     result = ModelProto()
     result.CopyFrom(proto)
@@ -122,10 +122,12 @@ _QUANT_ROUNDINGS = frozenset({"ROUND", "FLOOR"})
 """Rounding modes of `Quant` that hls4ml implements."""
 
 
-def _is_ours(node: NodeProto) -> bool:
+def _is_ours(node: NodeProto, proof: Proof) -> bool:
     """Whether our kernel does the node: our operators, and a `Quant` of data that hls4ml cannot round."""
     if node.domain == DOMAIN:
         return True
+    if node.op_type == "Quant" and any(_divisor(proof, name) != 1 for name in node.input):
+        return True  # it divides
     return node.op_type == "Quant" and str(node_attributes(node)["rounding_mode"]) not in _QUANT_ROUNDINGS
 
 
@@ -149,16 +151,33 @@ def _with_call(node: NodeProto, layer: Layer) -> NodeProto:
 
 
 def _check_divisors(model: ModelProto, proof: Proof) -> None:
-    """An average that is no power of two is carried as a numerator; hls4ml's layers know of no divisor."""
+    """Our quantizers divide numerators exactly; hls4ml's layers know of no divisor."""
+    fix = "quantize it, or use sparse_qonnx.to_hls, which carries the divisor to the end"
     for node in model.graph.node:
-        pending = [n for n in node.input if (g := proof.grids.get(n)) is not None and g.divisor != 1]
-        if pending and not _is_ours(node) and node.op_type not in ("Cast", *HEADS):
+        pending = [name for name in node.input if _divisor(proof, name) != 1]
+        if pending and not _is_ours(node, proof) and not _is_wire(node, proof) and node.op_type not in HEADS:
             raise UnsupportedNodeError(
                 f"node {node.name!r} ({node.op_type})",
-                f"reads {pending[0]!r}, numerators still to be divided by {proof.grids[pending[0]].divisor}",  # type: ignore[union-attr]
-                allowed="FixedPointQuant directly behind an average that is no power of two",
-                fix="quantize the average, or use sparse_qonnx.to_hls, whose layers carry the divisor",
+                f"reads {pending[0]!r}, numerators still to be divided by {_divisor(proof, pending[0])}",
+                allowed="quantizers there",
+                fix=fix,
             )
+    for name in _outputs(model):
+        if _divisor(proof, name) != 1:
+            problem = f"holds numerators still to be divided by {_divisor(proof, name)}"
+            raise UnsupportedNodeError(f"output {name!r}", problem, allowed="a quantizer before the end", fix=fix)
+
+
+def _divisor(proof: Proof, name: str) -> int:
+    grid = proof.grids.get(name)
+    return 1 if grid is None else grid.divisor
+
+
+def _is_wire(node: NodeProto, proof: Proof) -> bool:
+    """A Cast, as fixed point is exact in float32 and float64 alike, or a Div that leaves the numerators as they are."""
+    return not node.domain and (
+        node.op_type == "Cast" or _divisor(proof, node.output[0]) != _divisor(proof, node.input[0])
+    )
 
 
 # ---- the graph ------------------------------------------------------------------------------------------------------
@@ -176,12 +195,11 @@ def _outputs(model: ModelProto) -> list[str]:
     return found
 
 
-def _without_casts(nodes: Iterable[NodeProto]) -> list[NodeProto]:
-    """Fixed point is exact in float32 and float64 alike: a Cast between them is a wire."""
+def _without_wires(nodes: Iterable[NodeProto], proof: Proof) -> list[NodeProto]:
     source: dict[str, str] = {}
     kept = []
     for node in nodes:
-        if node.op_type == "Cast" and not node.domain:
+        if _is_wire(node, proof):
             source[node.output[0]] = source.get(node.input[0], node.input[0])
             continue
         copy = NodeProto()

@@ -21,6 +21,7 @@ from qonnx.custom_op.base import CustomOp
 from sparse_qonnx.errors import InputDataError, UnsupportedNodeError
 from sparse_qonnx.fixed import QuantizerFormat
 from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.scaling import Carrying
 
 DOMAIN = "sparse_qonnx.ops"
 VERSION = 1
@@ -117,7 +118,7 @@ class Port:
 _EMPTY: dict[str, Any] = {"i": 0, "f": 0.0, "s": "", "ints": []}
 
 
-class SparseOp(CustomOp):  # type: ignore[misc]  # qonnx ships no types
+class SparseOp(Carrying, CustomOp):  # type: ignore[misc]  # qonnx ships no types
     """Base of the operators; a subclass fills the tables and the class methods below."""
 
     doc: ClassVar[str] = ""

@@ -11,6 +11,7 @@ from sparse_qonnx.fixed import OverflowMode, RoundingMode
 from sparse_qonnx.grid import Array, Grid, NodeContext
 from sparse_qonnx.hlscall import HlsCall, HlsTable, Signed, Symbol, sample_shape
 from sparse_qonnx.quantized import leaves_format
+from sparse_qonnx.scaling import odd_part
 
 _CONSTANT_BITS = 64
 """Width of the constants of the exact division."""
@@ -28,6 +29,29 @@ def exact_reciprocal(divisor: int, bits: int) -> tuple[int, int]:
         if (multiplier * divisor - (1 << shift)) << bits <= 1 << shift:
             return multiplier, shift
         shift += 1
+
+
+def quotient_bits(source: Grid, integer: Array, fractional: Array, saturates: bool) -> int:
+    """Significand bits p with which a quotient, correctly rounded, is quantized as the exact quotient is.
+
+    Let q = M / D be the quotient in steps of the format: M < 2**stepped the numerator on the finer of the two grids, D
+    the divisor on it. The quotient is off by at most q * 2**-p, half a step added to it is off by (q + 1/2) * 2**-p
+    again. A q that is no tie lies at least 1 / (2 D) beside one, so none is crossed where 4 M + D < 2**p; and where D
+    exceeds 2 M there is no tie within reach. A tie is represented. Values beyond a saturating format do not matter.
+
+    That is never more than bits(M) + bits(2 * divisor).
+
+    Args:
+        source: grid of the quotients.
+        integer: bits left of the point of each format, `[n]`.
+        fractional: bits right of it.
+        saturates: whether values out of range become the nearest in it.
+    """
+    stepped = source.bits + max(0, int(fractional.max()) - source.frac)
+    if saturates:
+        steps = source.divisor.bit_length() + max(0, source.frac - int(fractional.min()))
+        stepped = min(stepped, steps + max(0, int((integer + fractional).max())) + 1)
+    return max(source.bits, stepped + 3)
 
 
 def quantizer_call(
@@ -51,6 +75,7 @@ def quantizer_call(
     Raises:
         PrecisionError: the division needs constants of more than 64 bits.
     """
+    source = _without_twos(source)
     shape = sample_shape(node.shapes[0])
     rank = 3 if coords is not None else len(shape)
     k, i, f = (np.reshape(p, p.shape[-rank:]) for p in np.broadcast_arrays(*formats))
@@ -79,6 +104,13 @@ def quantizer_call(
     target = (columns,) if by_channel else shape
     config |= {"n_rows": int(np.prod(shape)) // columns, "n_channels": columns}
     return HlsCall("fixed_point_quant", (0,), config, table.tables(target), "fixed_point_quant_by_channel")
+
+
+def _without_twos(source: Grid) -> Grid:
+    """The same integers and values with an odd divisor: the kernel shifts by the twos."""
+    divisor = odd_part(source.divisor)
+    twos = (source.divisor // divisor).bit_length() - 1
+    return Grid(source.lo, source.hi, source.frac + twos, divisor, source.rounded, source.occupancy)
 
 
 class _FormatTable:

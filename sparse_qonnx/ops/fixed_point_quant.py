@@ -15,7 +15,7 @@ from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.integers import powers_of_two
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, parse_function, scalar_datatype, select
-from sparse_qonnx.ops._quantizer import quantizer_call
+from sparse_qonnx.ops._quantizer import quantizer_call, quotient_bits
 from sparse_qonnx.ops.sparse_to_dense import check_coords
 from sparse_qonnx.quantized import quantized_limits
 
@@ -221,13 +221,6 @@ class FixedPointQuant(SparseOp):
     def prove(cls, node: NodeContext) -> NodeProof:
         k, i, f = (_parameter(node, position) for position in (1, 2, 3))
         source, rank = node.grids[0], len(node.shapes[0]) - 1
-        if source is not None and source.rounded:
-            raise PrecisionError(
-                node.where,
-                f"quantizes a sum of quotients with divisor {source.divisor}, which no float tensor holds exactly",
-                allowed="a quantizer directly after an average whose window is no power of two",
-                fix="enable the input quantizer of the layer after the pooling, or pool by a power of two",
-            )
         rounding, overflow = (
             RoundingMode(node.attributes["rounding_mode"]),
             OverflowMode(node.attributes["overflow_mode"]),
@@ -341,18 +334,17 @@ def _bits_on_the_way(
 ) -> int:
     """Significand bits that make every intermediate of `fixed.quantize` exact.
 
-    A rounding adds half a step, a wrap the offset of the range. With a divisor d pending, the quotient itself is
-    rounded; it cannot cross a tie as long as 2**bits exceeds four times the numerator on the finer of the two grids.
+    A rounding adds half a step, a wrap the offset of the range; a quotient is rounded itself, see `quotient_bits`.
     """
     k, i, f = _live(formats)
     if source is None or not f.size:
         return max(out.bits, 0 if source is None else source.bits)
-    up = max(0, int(f.max()) - source.frac)
+    wraps = overflow not in (OverflowMode.SAT, OverflowMode.SAT_SYM)
+    stepped = source.bits + max(0, int(f.max()) - source.frac)
     if source.divisor != 1:
-        down = max(0, source.frac - int(f.min()))
-        return max(source.bits + up + 3, source.divisor.bit_length() + down + 3, out.bits)
-    stepped = source.bits + up
-    if overflow in (OverflowMode.SAT, OverflowMode.SAT_SYM):
+        around = max(stepped, int((k + i + f).max())) + int(k.max()) if wraps else 0
+        return max(quotient_bits(source, i, f, saturates=not wraps), around, out.bits)
+    if not wraps:
         stepped = min(stepped, int((i + np.maximum(f, source.frac)).max()))
     else:
         stepped = max(stepped, int((k + i + f).max())) + 1

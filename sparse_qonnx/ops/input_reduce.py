@@ -12,6 +12,7 @@ from onnx import FunctionProto, NodeProto
 from sparse_qonnx.grid import NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall, Signed, sample_shape
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
+from sparse_qonnx.scaling import Operand, carried_threshold
 
 # onnxruntime 1.20 ends the process with a division by zero where TopK gets no rows, hence the If.
 _BODY = """
@@ -87,6 +88,7 @@ class InputReduce(SparseOp):
         Port("features", "[B, N, C]", "values of the kept pixels"),
         Port("coords", "[B, N, 2]", "1-based row and column, (0, 0) for an empty slot", is_coordinates=True),
     )
+    operands = (Operand.FACTOR,)
 
     @classmethod
     def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
@@ -126,6 +128,12 @@ class InputReduce(SparseOp):
         lo, hi = (np.broadcast_to(a, (*a.shape[:2], channels)) for a in (grid.lo, grid.hi))
         kept = grid.with_limits(lo.min(axis=(0, 1))[None], hi.max(axis=(0, 1))[None]).with_zero()
         return NodeProof((kept, None), kept.bits)
+
+    @classmethod
+    def carried_attributes(cls, node: NodeContext, divisor: int) -> dict[str, Any] | None:
+        """The threshold between the same two numerators."""
+        threshold = carried_threshold(node.grids[0], float(np.float32(node.attributes["threshold"])), divisor)
+        return None if threshold is None else {"threshold": threshold}
 
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:

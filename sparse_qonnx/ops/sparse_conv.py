@@ -24,6 +24,7 @@ from sparse_qonnx.ops._base import (
     sample_values,
     stated_datatype,
 )
+from sparse_qonnx.scaling import Operand
 
 # A canvas that spans the occupied rows and columns holds the slot of each pixel (n_slots = no pixel); every output
 # gathers its neighbours' slots from it. Work grows with N · kernel and the canvas, never with N².
@@ -202,6 +203,7 @@ class SparseConv(SparseOp):
         Port("bias", "[F]", "bias", optional=True),
     )
     outputs = (Port("Y", "[B, N, F]", "sums, on the same coords"),)
+    operands = (Operand.FACTOR, Operand.VALUE, Operand.FACTOR, Operand.ADDEND)
 
     @classmethod
     def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:

@@ -25,6 +25,7 @@ from sparse_qonnx.ops._base import (
     stated_datatype,
 )
 from sparse_qonnx.ops.sparse_to_dense import check_coords
+from sparse_qonnx.scaling import Operand, SumWriter, odd_part
 
 # The canvas holds one place per pooled cell and one more, where slots that leave are written.
 # The maximum of ScatterElements keeps or drops NaN by its place in the window, hence the search for it.
@@ -85,12 +86,16 @@ SparsePool <mode, kernel_shape, spatial_shape> (features, coords) => (pooled, po
    mode_name = Constant <value_string: string = @mode> ()
    average_name = Constant <value_string = "average"> ()
    is_average = Equal (mode_name, average_name)
-   value = If (is_average) <
-      then_branch = average () => (float[] average_value) {
+   max_name = Constant <value_string = "max"> ()
+   is_max = Equal (mode_name, max_name)
+   adds = Not (is_max)
+   divisor = Where (is_average, window_x, one_x)
+   value = If (adds) <
+      then_branch = sum () => (float[] sum_value) {
          zeros = Expand (zero_x, canvas_shape)
          sums = ScatterElements <axis = 1, reduction = "add"> (zeros, places, staying)
          sum_here = GatherElements <axis = 1> (sums, places)
-         average_value = Div (sum_here, window_x)
+         sum_value = Div (sum_here, divisor)
       },
       else_branch = maximum () => (float[] maximum_value) {
          counts_0 = Expand (zero_x, canvas_shape)
@@ -118,6 +123,11 @@ SparsePool <mode, kernel_shape, spatial_shape> (features, coords) => (pooled, po
 """
 
 
+def _window(node: NodeContext) -> int:
+    height, width = node.attributes["kernel_shape"]
+    return int(height) * int(width)
+
+
 def cell_of(coords: Array, kernel_shape: tuple[int, ...], spatial_shape: tuple[int, ...]) -> Array:
     """1-based pooled coordinates of each slot; (0, 0) for empty slots and pixels of a partial window."""
     kernel = np.array(kernel_shape)
@@ -132,10 +142,11 @@ class SparsePool(SparseOp):
     doc = (
         "Pools windows of `kernel_shape` with equal stride; pixels in a partial window at the bottom or right edge "
         "become empty slots. A cell is emitted by its first slot, later slots of it become empty. `average` divides by "
-        "the size of the window; `max` is the maximum over the whole window, zeros of inactive pixels included."
+        "the size of the window, `sum` does not; `max` is the maximum over the whole window, zeros of inactive pixels "
+        "included."
     )
     attributes = (
-        Attribute("mode", "s", "`average` or `max`", None, frozenset({"average", "max"})),
+        Attribute("mode", "s", "`average`, `sum` or `max`", None, frozenset({"average", "sum", "max"})),
         Attribute("kernel_shape", "ints", "rows and columns of a window, and the stride"),
         Attribute("spatial_shape", "ints", "rows and columns of the image before pooling"),
     )
@@ -147,6 +158,7 @@ class SparsePool(SparseOp):
         Port("pooled", "[B, N, C]", "value of each cell, in its first slot"),
         Port("coords_pooled", "[B, N, 2]", "places of the cells", is_coordinates=True),
     )
+    operands = (Operand.FACTOR, Operand.VALUE)
 
     @classmethod
     def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:
@@ -173,7 +185,8 @@ class SparsePool(SparseOp):
         else:
             found = np.zeros(shape, dtype=features.dtype)
             np.add.at(found, member, values)  # slot by slot, as everywhere
-            found = found / features.dtype.type(window)
+            if attributes["mode"] == "average":
+                found = found / features.dtype.type(window)
         pooled[event[first], slot[first]] = found
         pooled_coords[event[first], slot[first]] = at[first]
         return pooled, pooled_coords
@@ -193,7 +206,7 @@ class SparsePool(SparseOp):
     def output_datatypes(cls, datatypes: Sequence[BaseDataType], node: NodeProto, model: Any) -> list[BaseDataType]:
         if cls.read_attributes(node)["mode"] == "max":
             return [datatypes[0]]
-        return [stated_datatype(node.output[0], model)]  # an average leaves the grid of what it averages
+        return [stated_datatype(node.output[0], model)]  # sums leave the grid of what they add
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
@@ -204,13 +217,21 @@ class SparsePool(SparseOp):
         grid = grid.with_zero()
         if node.attributes["mode"] == "max":
             return NodeProof((grid, None), grid.bits)
-        kernel_shape = node.attributes["kernel_shape"]
-        window = kernel_shape[0] * kernel_shape[1]
-        twos = (window & -window).bit_length() - 1
+        window = _window(node)
         members = min(n, window)
         lo, hi = grid.lo * members, grid.hi * members
-        average = Grid(lo, hi, grid.frac + twos, grid.divisor * (window >> twos), grid.rounded_in_sums)
-        return NodeProof((average, None), bits_of(lo, hi))
+        divisor = window if node.attributes["mode"] == "average" else 1
+        twos = (divisor & -divisor).bit_length() - 1
+        pooled = Grid(lo, hi, grid.frac + twos, grid.divisor * (divisor >> twos), grid.rounded_in_sums)
+        return NodeProof((pooled, None), bits_of(lo, hi))
+
+    @classmethod
+    def as_sum(cls, node: NodeContext, write: SumWriter) -> int | None:
+        window = _window(node)
+        if node.attributes["mode"] != "average" or odd_part(window) == 1:
+            return None
+        write.last(cls.__name__, list(write.inputs), **{**node.attributes, "mode": "sum"})
+        return window
 
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
@@ -234,7 +255,8 @@ class SparsePool(SparseOp):
             "sparse_pool",
             (0, 1),
             {
-                "mode": Symbol("pooling", node.attributes["mode"].upper()),
+                # the kernel's average is a sum whose binary point moves
+                "mode": Symbol("pooling", "MAX" if node.attributes["mode"] == "max" else "AVERAGE"),
                 **config,
                 "average_shift": out.frac - grid.frac,
                 "accum_t": Grid(out.lo, out.hi, grid.frac),

@@ -12,6 +12,7 @@ from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.grid import NodeContext, NodeProof, Occupancy
 from sparse_qonnx.hlscall import HlsCall, sample_shape
 from sparse_qonnx.ops._base import Array, Attribute, Port, Shape, SparseOp, check_rank, parse_function
+from sparse_qonnx.scaling import Operand
 
 # one place more than the image has: empty slots are written there and cut off
 _BODY = """
@@ -68,6 +69,7 @@ class SparseToDense(SparseOp):
         Port("coords", "[B, N, 2]", "their places", is_coordinates=True),
     )
     outputs = (Port("Y", "[B, H, W, C]", "image"),)
+    operands = (Operand.FACTOR, Operand.VALUE)
 
     @classmethod
     def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:

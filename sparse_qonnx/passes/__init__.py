@@ -10,12 +10,14 @@ from sparse_qonnx.graph import with_metadata
 from sparse_qonnx.passes.annotate import SOURCE_KEY, annotate
 from sparse_qonnx.passes.assign_float_types import assign_float_types
 from sparse_qonnx.passes.attach_functions import attach_functions
+from sparse_qonnx.passes.carry_divisors import carry_divisors
 from sparse_qonnx.passes.input_precision import state_input_precision
 from sparse_qonnx.passes.remembered import proven_once
 from sparse_qonnx.passes.remove_unused import remove_unused
 from sparse_qonnx.passes.standard_quants import use_standard_quants
 
 PIPELINE: tuple[tuple[str, Callable[[ModelProto], ModelProto]], ...] = (
+    ("carry_divisors", carry_divisors),  # first: what follows proves the numerators
     ("use_standard_quants", use_standard_quants),  # needs the grids; before types, as Quant is float32 only
     ("assign_float_types", assign_float_types),  # the proof of exactness: float32, float64 or a refusal
     ("remove_unused", remove_unused),  # the two passes above leave constants behind

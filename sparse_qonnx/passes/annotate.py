@@ -6,6 +6,7 @@ from onnx import ModelProto, NodeProto, StringStringEntryProto, TensorAnnotation
 
 import sparse_qonnx
 from sparse_qonnx.graph import read_metadata, tensor_shape, with_metadata
+from sparse_qonnx.numerators import as_annotations, read_numerators
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import scalar_datatype
 from sparse_qonnx.origin import layer_entries
@@ -74,7 +75,10 @@ def _describe_node(node: NodeProto, proof: Proof) -> str:
 def _annotate_datatypes(model: ModelProto, proof: Proof) -> None:
     """qonnx keeps datatypes as quantization annotations under the key `finn_datatype`."""
     made = {name for node in model.graph.node for name in node.output} | {v.name for v in model.graph.input}
+    numerators = read_numerators(model)
     del model.graph.quantization_annotation[:]
+    model.graph.quantization_annotation.extend(as_annotations(numerators))
+    by_tensor = {annotation.tensor_name: annotation for annotation in model.graph.quantization_annotation}
     for name, grid in proof.grids.items():
         if grid is None or name not in made or grid.divisor != 1:
             continue
@@ -82,6 +86,9 @@ def _annotate_datatypes(model: ModelProto, proof: Proof) -> None:
         entry = StringStringEntryProto(
             key="finn_datatype", value=scalar_datatype(kind.signed, kind.width, kind.integer).name
         )
+        if name in by_tensor:
+            by_tensor[name].quant_parameter_tensor_names.append(entry)
+            continue
         annotation = TensorAnnotation(tensor_name=name)
         annotation.quant_parameter_tensor_names.append(entry)
         model.graph.quantization_annotation.append(annotation)

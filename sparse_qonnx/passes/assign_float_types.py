@@ -37,8 +37,7 @@ def assign_float_types(model: ModelProto) -> ModelProto:
     """
     proof = infer_grids(model)
     wanted: dict[str, int] = {}
-    for node in model.graph.node:
-        bits = proof.nodes[node.name].bits
+    for node, bits in _bits(model, proof):
         if bits > FLOAT64_BITS:
             raise PrecisionError(
                 f"node {node.name!r} ({node.op_type})",
@@ -52,6 +51,28 @@ def assign_float_types(model: ModelProto) -> ModelProto:
     return _Retyper(model, wanted).run()
 
 
+def _bits(model: ModelProto, proof: Proof) -> list[tuple[NodeProto, int]]:
+    """Bits that each node computes with.
+
+    A quotient is rounded once, so where it is made it has the bits that whoever reads it asks for.
+    """
+    asked: dict[str, int] = {}
+    found = []
+    for node in reversed(model.graph.node):
+        results = [name for name in node.output if _is_quotient(proof, name)]
+        bits = max(proof.nodes[node.name].bits, *(asked.get(name, 0) for name in results), 0)
+        for name in node.input:
+            if _is_quotient(proof, name):
+                asked[name] = max(asked.get(name, 0), bits)
+        found.append((node, bits))
+    return found[::-1]
+
+
+def _is_quotient(proof: Proof, name: str) -> bool:
+    grid = proof.grids.get(name)
+    return grid is not None and grid.divisor != 1
+
+
 def check_float_types(model: ModelProto, proof: Proof) -> None:
     """Refuse what is computed in fewer bits than its proof asks for: onnxruntime rounds there, firmware does not.
 
@@ -63,18 +84,23 @@ def check_float_types(model: ModelProto, proof: Proof) -> None:
     values = all_values(model)
     on_grids = [node for node in model.graph.node if any(g is not None for g in proof.nodes[node.name].outputs)]
     read = {name for node in on_grids for name in node.input}
+    made_in: dict[str, _Float] = {}  # quotients: the narrowest type on their way
     for node in on_grids:
         result = proof.nodes[node.name]
+        quotients = [made_in[name] for name in node.input if name in made_in]
         for name, grid in zip(node.output, result.outputs, strict=False):
             kind = values[name].type.tensor_type.elem_type if name in values else None
             if grid is None or kind not in _FLOATS:
                 continue
-            room = _FLOAT32 if kind == TensorProto.FLOAT or node.domain == QUANT_DOMAIN else _FLOAT64
+            own = _FLOAT32 if kind == TensorProto.FLOAT or node.domain == QUANT_DOMAIN else _FLOAT64
+            room = min([own, *quotients], key=lambda kind: kind.bits)
+            if grid.divisor != 1:
+                made_in[name] = room
             # What the model gives, or a floating-point head reads, may be the nearest float32.
             bits = grid.bits if node.op_type == "Cast" and name in read else result.bits
             exponent = max(result.exponent, _exponent([proof.grids.get(n) for n in (*node.input, name)]))
             _demand(node, room, bits, "bits", room.bits)
-            _demand(node, room, exponent, "bits of magnitude", room.exponent)
+            _demand(node, own, exponent, "bits of magnitude", own.exponent)
 
 
 def _demand(node: NodeProto, room: _Float, needed: int, what: str, most: int) -> None:

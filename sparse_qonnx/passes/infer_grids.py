@@ -60,7 +60,7 @@ def _is_static(node: NodeProto, values: dict[str, ValueInfoProto]) -> bool:
     return len(shapes) == len(names) and all(isinstance(n, int) for shape in shapes for n in shape[1:])
 
 
-_OF_CONSTANTS = ("Quant", "Cast", "Identity")
+_OF_CONSTANTS = ("Quant", "Cast", "Identity", "Mul")
 """Operators whose rule also holds for a constant, which has a grid of its full rank and not of one sample's."""
 
 

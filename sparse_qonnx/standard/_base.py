@@ -9,9 +9,10 @@ from onnx import FunctionProto, NodeProto
 
 from sparse_qonnx.fixed import QuantizerFormat
 from sparse_qonnx.grid import Array, NodeContext, NodeProof
+from sparse_qonnx.scaling import Carrying
 
 
-class StandardOp:
+class StandardOp(Carrying):
     """How one foreign operator treats grids."""
 
     domain: ClassVar[str] = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from onnx import NodeProto
@@ -10,11 +11,14 @@ from onnx import NodeProto
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof, common_grid
 from sparse_qonnx.hlscall import HlsAlias, HlsCall, HlsTable, Signed, View, sample_shape, view
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 
 
 class Move(StandardOp):
     """Places of the results are places of the first input, or hold one constant."""
+
+    operands: ClassVar[tuple[Operand, ...]] = (Operand.FACTOR, Operand.VALUE)
 
     @classmethod
     def moved(cls, node: NodeContext, values: Array, fill: int) -> tuple[Array, ...] | None:

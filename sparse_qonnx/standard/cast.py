@@ -8,6 +8,7 @@ from onnx import TensorProto
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsAlias
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
@@ -31,6 +32,11 @@ class Cast(StandardOp):
             return NodeProof((None,))
         whole = grid if grid.frac <= 0 else Grid(_truncated(grid.lo, grid.frac), _truncated(grid.hi, grid.frac), 0)
         return NodeProof((whole if whole.bits - whole.frac <= INTEGERS.get(target, 0) else None,), grid.bits)
+
+    @classmethod
+    def scaling(cls, node: NodeContext) -> tuple[Operand, ...]:
+        """float64 holds every numerator; float32 may hold the value only."""
+        return (Operand.FACTOR,) if node.attributes.get("to") == TensorProto.DOUBLE else ()
 
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsAlias:

@@ -6,12 +6,15 @@ import numpy as np
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, common_grid
 from sparse_qonnx.hlscall import ConfigValue, HlsAlias, HlsCall, Signed
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._unary import unary_call
 
 
 class Clip(StandardOp):
     """Values outside [min, max] become the nearer limit."""
+
+    operands = (Operand.ADDEND,)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

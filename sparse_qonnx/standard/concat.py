@@ -11,12 +11,15 @@ from onnx import NodeProto
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof, common_grid
 from sparse_qonnx.hlscall import HlsCall, factor, sample_shape
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._moves import unchanged
 
 
 class Concat(StandardOp):
     """Tensors side by side along a sample axis."""
+
+    operands = (Operand.ADDEND,)
 
     @classmethod
     def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:

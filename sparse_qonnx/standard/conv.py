@@ -7,6 +7,7 @@ import numpy as np
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of, products
 from sparse_qonnx.hlscall import ConfigValue, HlsCall, HlsTable, numerators, sample_shape
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 
 DIMENSIONS = 3
@@ -15,6 +16,8 @@ DIMENSIONS = 3
 
 class Conv(StandardOp):
     """Channels-first convolution with constant weights."""
+
+    operands = (Operand.FACTOR, Operand.FACTOR, Operand.ADDEND)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -8,6 +8,7 @@ from onnx import NodeProto
 
 from sparse_qonnx.grid import Array, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsAlias
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._moves import unchanged
 
@@ -16,6 +17,7 @@ class Identity(StandardOp):
     """The value itself."""
 
     is_identity = True
+    operands = (Operand.FACTOR,)
 
     @classmethod
     def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:

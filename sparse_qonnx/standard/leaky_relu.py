@@ -7,12 +7,15 @@ import numpy as np
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._unary import unary_call
 
 
 class LeakyRelu(StandardOp):
     """x, or alpha * x where x < 0; on a grid when alpha = 2**-s, which moves the binary point by s."""
+
+    operands = (Operand.FACTOR,)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -8,11 +8,14 @@ import numpy as np
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, dot, products
 from sparse_qonnx.hlscall import HlsCall, HlsTable, numerators, sample_shape
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 
 
 class MatMul(StandardOp):
     """`x [..., K] @ W [K, F]`, the linear part of a dense layer."""
+
+    operands = (Operand.FACTOR,)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -6,12 +6,15 @@ import numpy as np
 
 from sparse_qonnx.grid import NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._elementwise import elementwise_call, extremum
 
 
 class Min(StandardOp):
     """Elementwise minimum."""
+
+    operands = (Operand.ADDEND,)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -10,12 +10,15 @@ from onnx import NodeProto
 
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof, bits_of
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._elementwise import as_sample, elementwise_call
 
 
 class Mul(StandardOp):
     """Elementwise product; fractional bits and divisors add up."""
+
+    operands = (Operand.FACTOR,)
 
     @classmethod
     def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from sparse_qonnx.grid import NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._unary import unary_call
 
 
 class Neg(StandardOp):
     """-x."""
+
+    operands = (Operand.FACTOR,)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

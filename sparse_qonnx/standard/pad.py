@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparse_qonnx.grid import Array, Grid, NodeContext
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._moves import Move
 
 MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
@@ -13,6 +14,8 @@ MODES = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 
 class Pad(Move):
     """A constant, or values once more, around each axis of a sample."""
+
+    operands = (Operand.FACTOR, Operand.VALUE, Operand.ADDEND, Operand.VALUE)
 
     @classmethod
     def fill(cls, node: NodeContext) -> Grid | None:

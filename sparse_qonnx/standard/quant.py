@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import FunctionProto, NodeProto
 
-from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import OverflowMode, QuantizerFormat, RoundingMode
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.ops._base import Attribute, parse_function, read_attributes, select
-from sparse_qonnx.ops._quantizer import quantizer_call
+from sparse_qonnx.ops._quantizer import quantizer_call, quotient_bits
 from sparse_qonnx.quantized import quantized_limits
 from sparse_qonnx.standard._base import StandardOp
 
@@ -126,8 +125,6 @@ class Quant(StandardOp):
         if form is None:
             return NodeProof((None,))
         source = node.grids[0]
-        if source is not None and source.rounded:
-            raise PrecisionError(node.where, "quantizes a sum of quotients", fix="quantize directly after the average")
         if node.constants[0] is not None:  # weights: every element is its own interval
             parameters = [p for p in node.constants[1:4] if p is not None]
             values = quant(node.constants[0], *parameters, **node.attributes)
@@ -137,7 +134,10 @@ class Quant(StandardOp):
         out = _quantized(source, form, len(node.shapes[0]) - 1)
         if source is None:
             return NodeProof((out,), out.bits)
-        return NodeProof((out.occupied(source.occupancy),), max(out.bits, source.bits))
+        needed = source.bits
+        if source.divisor != 1:
+            needed = quotient_bits(source, np.ravel(form.integer_bits), np.ravel(form.fractional_bits), saturates=True)
+        return NodeProof((out.occupied(source.occupancy),), max(out.bits, needed))
 
     @classmethod
     def function(cls, nodes: Sequence[NodeProto] = ()) -> FunctionProto:

@@ -8,11 +8,14 @@ import numpy as np
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import ConfigValue, HlsCall, Symbol, sample_shape, strides_of, view
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 
 
 class ReduceMax(StandardOp):
     """Maximum over sample axes."""
+
+    operands = (Operand.FACTOR, Operand.VALUE)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

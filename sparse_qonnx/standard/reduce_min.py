@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from sparse_qonnx.grid import NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard.reduce_max import reduction_call, sample_axes
 
 
 class ReduceMin(StandardOp):
     """Minimum over sample axes."""
+
+    operands = (Operand.FACTOR, Operand.VALUE)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -6,12 +6,15 @@ import numpy as np
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof, bits_of
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard.reduce_max import reduction_call, sample_axes
 
 
 class ReduceSum(StandardOp):
     """Sum over sample axes."""
+
+    operands = (Operand.FACTOR, Operand.VALUE)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

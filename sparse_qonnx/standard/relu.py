@@ -6,11 +6,14 @@ import math
 
 from sparse_qonnx.grid import NodeContext, NodeProof, relu
 from sparse_qonnx.hlscall import HlsCall, sample_shape
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 
 
 class Relu(StandardOp):
     """max(x, 0): keeps the grid and a pending divisor."""
+
+    operands = (Operand.FACTOR,)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

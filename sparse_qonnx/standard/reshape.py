@@ -8,6 +8,7 @@ from onnx import NodeProto
 
 from sparse_qonnx.grid import Array, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsAlias
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._moves import unchanged
 from sparse_qonnx.standard.flatten import reshaped
@@ -15,6 +16,8 @@ from sparse_qonnx.standard.flatten import reshaped
 
 class Reshape(StandardOp):
     """`[B, ...]` to `[B, ...]` in row-major order."""
+
+    operands = (Operand.FACTOR, Operand.VALUE)
 
     @classmethod
     def passed_on(cls, node: NodeProto, constants: Mapping[str, Array]) -> dict[str, int]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from sparse_qonnx.grid import NodeContext, NodeProof, add, common_grid
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._elementwise import as_sample, elementwise_call
 
 
 class Sub(StandardOp):
     """Difference of two tensors, or of a tensor and a constant."""
+
+    operands = (Operand.ADDEND,)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall, Signed
+from sparse_qonnx.scaling import Operand, carried_threshold
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._unary import unary_call
 
 
 class ThresholdedRelu(StandardOp):
     """x where x > alpha, else 0. The comparison is exact whatever alpha is, so the grid stays."""
+
+    operands = (Operand.FACTOR,)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
@@ -24,6 +28,12 @@ class ThresholdedRelu(StandardOp):
         first = first_above(node, grid)
         lo = np.maximum(np.minimum(grid.lo, 0), min(first, 0))
         return NodeProof((grid.with_limits(lo, np.maximum(grid.hi, 0)),), grid.bits)
+
+    @classmethod
+    def carried_attributes(cls, node: NodeContext, divisor: int) -> dict[str, Any] | None:
+        """The threshold between the same two numerators."""
+        alpha = carried_threshold(node.grids[0], float(node.attributes.get("alpha", 1.0)), divisor)
+        return None if alpha is None else {"alpha": alpha}
 
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:

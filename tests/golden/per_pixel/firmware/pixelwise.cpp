@@ -5,11 +5,11 @@
 #include "trace.h"
 #endif
 
-void pixelwise(const net::image_t image[40], net::out_t out[2]) {
+void pixelwise(const net::image_t image[40], net::out_numerators_t out_numerators[2]) {
     using namespace net;
 #pragma HLS ARRAY_RESHAPE variable=image complete dim=0
-#pragma HLS ARRAY_PARTITION variable=out complete dim=0
-#pragma HLS INTERFACE ap_vld port=image,out
+#pragma HLS ARRAY_PARTITION variable=out_numerators complete dim=0
+#pragma HLS INTERFACE ap_vld port=image,out_numerators
 #pragma HLS DATAFLOW
 
     // r (InputReduce): [4, 5, 2] -> [3, 2], [3, 2]
@@ -48,25 +48,25 @@ void pixelwise(const net::image_t image[40], net::out_t out[2]) {
         conv, r_coords_conv_oq, conv_oq, conv_oq_shift, conv_oq_width, conv_oq_sign);
 
     // pool (SparsePool): [3, 2], [3, 2] -> [3, 2], [3, 2]
-    pool_t pool[6];
-#pragma HLS ARRAY_PARTITION variable=pool complete dim=0
+    pool_numerators_t pool_numerators[6];
+#pragma HLS ARRAY_PARTITION variable=pool_numerators complete dim=0
     pool_coords_t pool_coords[6];
 #pragma HLS ARRAY_PARTITION variable=pool_coords complete dim=0
-    sparse_qonnx::sparse_pool<conv_oq_t, r_coords_t, pool_t, pool_coords_t, pool_config>(
-        conv_oq, r_coords_rest_2, pool, pool_coords);
+    sparse_qonnx::sparse_pool<conv_oq_t, r_coords_t, pool_numerators_t, pool_coords_t, pool_config>(
+        conv_oq, r_coords_rest_2, pool_numerators, pool_coords);
 
 #ifdef SPARSE_QONNX_TRACE  // no hardware: a later layer does it; C-simulation shows it
     // image.dense (SparseToDense): [3, 2], [3, 2] -> [1, 5, 2]
-    image_dense_t image_dense[10];
-#pragma HLS ARRAY_PARTITION variable=image_dense complete dim=0
-    sparse_qonnx::sparse_to_dense<pool_t, pool_coords_t, image_dense_t, image_dense_config>(
-        pool, pool_coords, image_dense);
+    image_dense_numerators_t image_dense_numerators[10];
+#pragma HLS ARRAY_PARTITION variable=image_dense_numerators complete dim=0
+    sparse_qonnx::sparse_to_dense<pool_numerators_t, pool_coords_t, image_dense_numerators_t, image_dense_config>(
+        pool_numerators, pool_coords, image_dense_numerators);
 #endif
 
     // out (SparseToDense, MatMul): [3, 2], [3, 2] -> [2]
     // of its 10 rows of weights reads those of the pixels: no dense vector
-    sparse_qonnx::sparse_dense<pool_t, pool_coords_t, out_t, out_config>(
-        pool, pool_coords, out, out_weights, out_biases);
+    sparse_qonnx::sparse_dense<pool_numerators_t, pool_coords_t, out_numerators_t, out_config>(
+        pool_numerators, pool_coords, out_numerators, out_weights, out_biases);
 
 #ifdef SPARSE_QONNX_TRACE  // C-simulation hands out every array
     sparse_qonnx::trace(0, image, 40);
@@ -78,9 +78,9 @@ void pixelwise(const net::image_t image[40], net::out_t out[2]) {
     sparse_qonnx::trace(6, r_coords_conv_oq, 6);
     sparse_qonnx::trace(7, r_coords_rest_2, 6);
     sparse_qonnx::trace(8, conv_oq, 6);
-    sparse_qonnx::trace(9, pool, 6);
+    sparse_qonnx::trace(9, pool_numerators, 6);
     sparse_qonnx::trace(10, pool_coords, 6);
-    sparse_qonnx::trace(11, image_dense, 10);
-    sparse_qonnx::trace(12, out, 2);
+    sparse_qonnx::trace(11, image_dense_numerators, 10);
+    sparse_qonnx::trace(12, out_numerators, 2);
 #endif
 }

@@ -25,8 +25,8 @@ extern "C" long long sparse_qonnx_run(long long n_events, const double* const* i
         using namespace net;
         image_t image[40];
         n_changed += sparse_qonnx::load(inputs[0] + event * 40, image, 40, 8.0, -16.0, 15.0);
-        out_t out[2];
-        pixelwise(image, out);
+        out_numerators_t out_numerators[2];
+        pixelwise(image, out_numerators);
     }
     sparse_qonnx::trace_targets = nullptr;
     return n_changed;
