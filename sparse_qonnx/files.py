@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from sparse_qonnx.checks import checked
-from sparse_qonnx.checks.external import inline_external_data
+from sparse_qonnx.checks.external import external_locations, inline_external_data
 from sparse_qonnx.errors import ModelFileError
 from sparse_qonnx.limits import Limits, current
 from sparse_qonnx.system.atomic import atomic_file
@@ -46,6 +46,20 @@ def describe_source(source: ModelSource) -> str:
 def path_of(source: ModelSource) -> Path | None:
     """The file that it is; None for a model in memory."""
     return Path(source) if isinstance(source, str | os.PathLike) else None
+
+
+def files_of_model(source: ModelSource) -> list[Path]:
+    """The files that `read_model` reads: the model's, and those with its constants; none for a model in memory.
+
+    Raises:
+        ModelFileError: it cannot be read.
+    """
+    path = path_of(source)
+    if path is None:
+        return []
+    limits, where = current(), describe_source(source)
+    model = _parsed(_read(path, where, limits), where, limits)
+    return [path, *(path.parent / name for name in external_locations(model))]
 
 
 def read_model(source: ModelSource) -> ModelProto:

@@ -32,6 +32,12 @@ def inline_external_data(model: ModelProto, folder: Path, where: str, limits: Li
         del tensor.external_data[:]
 
 
+def external_locations(model: ModelProto) -> set[str]:
+    """Where constants lie that are in other files, relative to the model's folder."""
+    external = (t for t in all_tensors(model, model.functions) if t.data_location == TensorProto.EXTERNAL)
+    return {entry.value for tensor in external for entry in tensor.external_data if entry.key == "location"}
+
+
 def _read(tensor: TensorProto, folder: Path, where: str, size: int) -> bytes:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     path = _inside(folder, entries.get("location", ""), where)

@@ -12,13 +12,14 @@ from sparse_qonnx.text import marked_up
 
 def _to_hls(args: argparse.Namespace) -> int:
     from sparse_qonnx.datasets import open_events
-    from sparse_qonnx.files import read_model
+    from sparse_qonnx.files import files_of_model, read_model
     from sparse_qonnx.hls import to_hls
     from sparse_qonnx.hls.yaml_config import read_config
     from sparse_qonnx.system.outputs import output_file
 
     if args.write_config is not None:
-        output_file(args.write_config, [args.model])
+        given = [args.config] if args.config is not None else []
+        output_file(args.write_config, [*files_of_model(args.model), *given])
     model = read_model(args.model)
     config = read_config(args.config) if args.config is not None else {}
     target = {"backend": args.backend, "part": args.part, "clock_period": args.clock_period}

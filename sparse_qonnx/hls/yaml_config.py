@@ -9,7 +9,7 @@ import yaml
 from onnx import ModelProto
 
 from sparse_qonnx.errors import ConfigurationError
-from sparse_qonnx.files import ModelSource, path_of, read_model, write_bytes
+from sparse_qonnx.files import ModelSource, files_of_model, read_model, write_bytes
 from sparse_qonnx.hls.balance import Choice, balance
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.emit import layer_title
@@ -58,7 +58,7 @@ def write_config(model: ModelSource, path: str | os.PathLike[str], config: HlsCo
     Raises:
         OutputPathError: the file cannot be written; and everything that `to_hls` raises about the model.
     """
-    output_file(path, filter(None, [path_of(model)]))
+    output_file(path, files_of_model(model))
     write_bytes(config_text(read_model(model), config or HlsConfig()).encode(), path)
 
 

@@ -16,7 +16,7 @@ from sparse_qonnx.datasets import Events, InMemoryEvents
 from sparse_qonnx.datasets.events import files_of
 from sparse_qonnx.datasets.random import random_inputs
 from sparse_qonnx.errors import SparseQonnxError
-from sparse_qonnx.files import ModelSource, path_of, read_model, write_bytes
+from sparse_qonnx.files import ModelSource, files_of_model, path_of, read_model, write_bytes
 from sparse_qonnx.hls import to_hls
 from sparse_qonnx.layers import LayeredGraph, describe_shape
 from sparse_qonnx.passes.remembered import proven_once
@@ -72,7 +72,7 @@ def write_report(
         OutputPathError: the report cannot be written.
     """
     path = path_of(model)
-    output_file(output, [*filter(None, [path]), *(file.path for file in files_of(events or InMemoryEvents({})))])
+    output_file(output, [*files_of_model(model), *(file.path for file in files_of(events or InMemoryEvents({})))])
     html.markup("")  # before the work, not after it
     proto = read_model(model)
     graph = LayeredGraph(proto)

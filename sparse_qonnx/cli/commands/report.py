@@ -26,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the report; 1 where the comparison in it found a difference."""
     from sparse_qonnx.datasets import open_events
-    from sparse_qonnx.files import read_model
+    from sparse_qonnx.files import files_of_model, read_model
     from sparse_qonnx.hls.yaml_config import read_config
     from sparse_qonnx.report import write_report
     from sparse_qonnx.system.outputs import output_file
 
-    output_file(args.output, [args.model])
+    output_file(args.output, [*files_of_model(args.model), *([args.config] if args.config else [])])
     events = open_events(read_model(args.model), args.data) if args.data else None
     config = read_config(args.config) if args.config is not None else None
     with working(f"writing {args.output}"):

@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run all events and write the outputs, or chosen tensors."""
     from sparse_qonnx.datasets import open_events
-    from sparse_qonnx.files import read_model
+    from sparse_qonnx.files import files_of_model, read_model
     from sparse_qonnx.streaming.run import run_to_file
     from sparse_qonnx.system.outputs import output_file
 
-    output_file(args.output, [args.model])
+    output_file(args.output, files_of_model(args.model))
     model = read_model(args.model)
     events = open_events(model, args.input)
     with runner(args, events) as spread, progress("running") as advance:

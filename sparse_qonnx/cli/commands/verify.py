@@ -40,18 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare, and print the table."""
     from sparse_qonnx.datasets import InMemoryEvents, open_events
+    from sparse_qonnx.datasets.events import files_of
     from sparse_qonnx.datasets.random import random_inputs
-    from sparse_qonnx.files import read_model
+    from sparse_qonnx.files import files_of_model, read_model
     from sparse_qonnx.streaming.verify import verify_events
     from sparse_qonnx.system.outputs import output_file
 
     if args.output:
-        output_file(args.output, [args.model, *([args.keras] if args.keras else []), *args.other])
+        models = [file for model in (args.model, *args.other) for file in files_of_model(model)]
+        output_file(args.output, [*models, *([args.keras] if args.keras else [])])
     if args.dask and (args.keras or args.csim or args.other):
         allowed = "the implementations that need the ONNX file alone"
         raise ConfigurationError("--dask", "compares no Keras model, C-simulation or other file", allowed=allowed)
     model = read_model(args.model)
     events = open_events(model, args.input) if args.input else InMemoryEvents(random_inputs(model, args.events))
+    if args.output:
+        output_file(args.output, [file.path for file in files_of(events)])
     with scratch_folder() as folder:
         verifier = None if args.dask else _verifier(args, model, folder)
         with runner(args, events) as spread, progress("comparing") as advance:
