@@ -89,10 +89,11 @@ def atomic_folder(path: Path, *, discard: Callable[[Path], None] | None = None) 
             temporary.mkdir()
             new = temporary.stat().st_ino
             yield temporary
+            with suppress(FileNotFoundError):
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             if discard is None:
                 temporary.rename(target)  # refused if something came there in the meantime
             else:
-                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
                 _exchange(temporary, target)
         finally:
             with suppress(FileNotFoundError):

@@ -1,5 +1,7 @@
 """`make fuzz-files CASES=20000 SEED=0`: hostile files through every command; counts, and the files that did harm.
 
+`make fuzz-inputs`: the same with every other input, and with folders full of surprises around the outputs.
+
 Cases run in a process of their own, which is started anew after a crash, a hang, or some thousands of cases. A case
 follows from the seed and its number: `--case` runs one again.
 """
@@ -101,7 +103,7 @@ def _run_process(
             outcome = "" if process.wait() == 0 else _cause(errors)
             break
         number, command, *rest = said.strip().split(" ", 2)
-        tally.files += not rest and command in ("load", "kernel")
+        tally.files += not rest and (command in ("load", "kernel") or "--inputs" in options)
         case = int(number)
         if rest:
             tally.add(case, command, *json.loads(rest[0]))
@@ -130,11 +132,12 @@ def save(tally: Tally, seed: str, folder: Path) -> None:
     """The harmful and the differing files, with what they did."""
     from fuzz_files.bases import bases
     from fuzz_files.mutate import mutant
+    from fuzz_files.worker import SHARES
 
     found = list(bases().values())
     for entry in (*tally.harm, *tally.differing):
         name = f"{seed}-{entry['case']}-{entry['command']}"
-        if entry["command"] != "kernel":
+        if entry["command"] == "load" or entry["command"] in SHARES:
             rng = random.Random(f"{seed}/{entry['case']}")
             (folder / f"{name}.onnx").write_bytes(mutant(rng.choice(found), rng))
         (folder / f"{name}.txt").write_text(f"{entry['outcome']}\n{entry['detail']}\n")
@@ -148,13 +151,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after that long")
     parser.add_argument("--timeout", type=float, default=60, help="seconds that one command may take")
     parser.add_argument("--kernels", action="store_true", help="native kernels alone, with arguments no file has")
+    parser.add_argument("--inputs", action="store_true", help="other inputs than models, and folders around outputs")
     parser.add_argument("--only", nargs="*", help="commands besides load")
     parser.add_argument("--share", nargs=2, action="append", default=[], metavar=("COMMAND", "PART"),
                         help="how often a command meets a file that loads, such as csim 0.1")  # fmt: skip
     parser.add_argument("--folder", type=Path, default=Path("build/fuzz-files"), help="where harmful files go")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    options = ["--kernels"] if args.kernels else []
+    options = ["--kernels"] if args.kernels else ["--inputs"] if args.inputs else []
+    options += ["--keep", str(args.folder.resolve())] if args.case is not None else []
     options += ["--only", *args.only] if args.only is not None else []
     options += [word for name, share in args.share for word in ("--share", name, share)]
     start, stop = (0, args.cases) if args.case is None else (args.case, args.case + 1)

@@ -32,6 +32,7 @@ import numpy as np
 from onnx import ModelProto
 
 from fuzz_files.bases import bases
+from fuzz_files.inputs.cases import Cases
 from fuzz_files.kernels import kernel_case
 from fuzz_files.mutate import mutant
 from fuzz_files.names import CANARY
@@ -54,11 +55,20 @@ LONGEST_OUTPUT = 100_000
 class Worker:
     """Runs cases in a folder of its own."""
 
-    def __init__(self, seed: str, folder: Path, tell: Callable[[str], None], shares: dict[str, float]) -> None:
+    def __init__(
+        self,
+        seed: str,
+        folder: Path,
+        tell: Callable[[str], None],
+        shares: dict[str, float],
+        inputs: dict[str, Any] | None = None,
+    ) -> None:
         self.seed, self.folder, self.tell, self.shares = seed, folder, tell, shares
         self.bases = list(bases().values())
         self.path = folder / "model.onnx"
         self.inside: set[Path] = set()
+        if inputs is not None:
+            self.cases = Cases(folder, call_checked, **inputs)
 
     def run(self, case: int) -> None:
         """One file through load, and through some of the other commands."""
@@ -75,6 +85,10 @@ class Worker:
     def kernel(self, case: int) -> None:
         """One native kernel with arguments that no checked file has."""
         self.command(case, "kernel", lambda: kernel_case(random.Random(f"{self.seed}/{case}")))
+
+    def input(self, case: int) -> None:
+        """Events, configurations, states, manifests, reports, Keras files, or a folder around an output."""
+        self.command(case, self.cases.kind_of(self.seed, case), lambda: self.cases.run(self.seed, case))
 
     def command(self, case: int, name: str, work: Callable[[], Any]) -> None:
         """Run, classify, tell."""
@@ -215,6 +229,22 @@ def capture(main: Callable[[], int]) -> tuple[int, str]:
     return code, err.getvalue() + out.getvalue()
 
 
+def call_checked(main: Callable[..., int], line: list[str]) -> str:
+    """Run a command; what it may come to, or AssertionError."""
+    try:
+        code, output = capture(lambda: main(line))
+    except SystemExit as stopped:
+        code, output = int(stopped.code or 0), "error: usage"
+    assert "unexpected" not in output, output[-2000:]
+    assert fit_for_a_terminal(output), output[:2000]
+    if code == 2:
+        assert sum(text.startswith("error:") for text in output.splitlines()) == 1, output[:2000]
+        return REFUSED
+    assert code in (0, 1), code
+    assert code == 0 or "verify" in line, "code 1 is a difference that was found"
+    return MISMATCH if code else OK
+
+
 @contextmanager
 def working_folder() -> Iterator[Path]:
     """A new folder, also the working one, with the Python module that must never be imported."""
@@ -232,6 +262,8 @@ def main() -> int:
     parser.add_argument("--seed", required=True)
     parser.add_argument("--cases", nargs=2, type=int, required=True)
     parser.add_argument("--kernels", action="store_true")
+    parser.add_argument("--inputs", action="store_true")
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("--only", nargs="*", default=list(SHARES))
     parser.add_argument("--share", nargs=2, action="append", default=[])
     parser.add_argument("--stderr", required=True)
@@ -245,9 +277,10 @@ def main() -> int:
     with working_folder() as folder:
         given = {name: float(share) for name, share in args.share}
         shares = {name: share for name, share in (SHARES | given).items() if name in args.only}
-        worker = Worker(args.seed, folder, lambda line: print(line, file=channel), shares)
+        inputs = {"keep": args.keep, "exported": given.get("keras", 0)} if args.inputs else None
+        worker = Worker(args.seed, folder, lambda line: print(line, file=channel), shares, inputs)
         for case in range(*args.cases):
-            (worker.kernel if args.kernels else worker.run)(case)
+            (worker.input if args.inputs else worker.kernel if args.kernels else worker.run)(case)
     return 0
 
 
