@@ -16,13 +16,14 @@ CASES ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-kernels fuzz-sanitized variants properties kill bench bench-scaling census sanitize wheel supported docs sanitize-threads soak mutation coverage clean
+.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-inputs fuzz-kernels fuzz-sanitized variants properties kill bench bench-scaling census sanitize wheel supported docs sanitize-threads soak mutation coverage clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
 	@echo "make test    all tests              make lint    style and types     make format  apply the style"
 	@echo "make fuzz    random networks        make bench   measurements        make clean   remove what was built"
 	@echo "make fuzz-files  hostile model files    make fuzz-kernels  native kernels, hostile arguments, sanitizers"
+	@echo "make fuzz-inputs  hostile events, configurations, states, reports, Keras files; folders around outputs"
 	@echo "make fuzz-sanitized  hostile model files, native kernels and firmware under sanitizers"
 	@echo "make sanitize  tests of the native kernels under ASan and UBSan    make kill  interrupted commands, full disks"
 	@echo "make variants  every kernel variant and parallel factor of published and random networks, C-simulated"
@@ -74,6 +75,10 @@ variants: $(STAMP)
 # Hostile model files through every command, see docs/security.md.
 fuzz-files: $(STAMP)
 	$(BIN)/python tests/fuzz_files/run.py --cases $(CASES) --seed $(SEED) $(FUZZ_FLAGS)
+
+# Every other input, hostile, through every command that reads it; and folders full of surprises around the outputs.
+fuzz-inputs: $(STAMP)
+	$(BIN)/python tests/fuzz_files/run.py --inputs --cases $(CASES) --seed $(SEED) --folder build/fuzz-inputs $(FUZZ_FLAGS)
 
 # The native kernels under sanitizers, with arguments that no checked file has.
 fuzz-kernels: build/sanitize/libsparse_qonnx_ops.so

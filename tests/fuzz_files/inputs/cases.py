@@ -99,8 +99,8 @@ class Cases:
         if path in self._outputs:
             return True
         inside = any(path.startswith(f"{output}/") for output in self._outputs)
-        return (
-            (inside and (is_new or self._replaces)) or (is_new and any(o.startswith(f"{path}/") for o in self._outputs))
+        return (inside and (is_new or self._replaces)) or (
+            is_new and any(o.startswith(f"{path}/") for o in self._outputs)
         )
 
     def _file(self, name: str, content: bytes) -> Path:
