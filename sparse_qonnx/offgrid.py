@@ -48,9 +48,10 @@ class OffGrid:
         """Of some values; of an input without a stated type none is off the grid."""
         if kind is None:
             return cls(values.size)
-        # multiplied by a power of two: exact, unless so large that it is out of range anyway
+        # multiplied by a power of two that its type holds: exact, unless so large that it is out of range anyway
+        narrow = values.dtype.kind == "f" and abs(kind.frac) <= np.finfo(values.dtype).maxexp // 2
         with np.errstate(over="ignore"):
-            steps = values * values.dtype.type(2.0**kind.frac) if values.dtype.kind == "f" else values * 2.0**kind.frac
+            steps = values * values.dtype.type(2.0**kind.frac) if narrow else values.astype(np.float64) * 2.0**kind.frac
         whole = np.rint(steps)
         lowest, beyond = float(kind.lowest), float(kind.highest + 1)  # a power of two, which every type holds
         if np.array_equal(whole, steps) and whole.min(initial=0) >= lowest and whole.max(initial=0) < beyond:

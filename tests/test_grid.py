@@ -14,6 +14,7 @@ from proofs import quantized_limits, round_fraction
 from sparse_qonnx.errors import PrecisionError
 from sparse_qonnx.fixed import FixedPointType, OverflowMode, RoundingMode, quantize
 from sparse_qonnx.grid import Grid, Occupancy, add, dot, relu
+from sparse_qonnx.offgrid import OffGrid
 from strategies import seeds
 
 steps = st.integers(-200, 200)
@@ -129,3 +130,11 @@ def test_threshold_floors_onto_the_grid() -> None:
     assert kind.floor(-0.4) == Fraction(-26, 64)
     values = np.arange(0, 256) / 64
     assert ((values > 0.4) == (values > float(kind.floor(0.4)))).all()
+
+
+@pytest.mark.parametrize("text", ["ap_fixed<64,-128>", "ap_ufixed<8,128>", "ap_fixed<8,4>"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_zero_is_on_every_grid(text: str, dtype: type) -> None:
+    """A step of 2**-192 is no float32: times infinity, a zero would be no number."""
+    assert OffGrid.count(np.zeros(3, dtype), FixedPointType.parse(text)).changed == 0
+    assert OffGrid.count(np.ones(3, dtype), FixedPointType.parse(text)).changed == 3 * (text != "ap_fixed<8,4>")
