@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import runpy
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,3 +150,19 @@ def test_every_design_has_its_place_in_the_schedule_found_once(monkeypatch: pyte
     choices = balance.balance(graph, HlsConfig())
     assert any(choice.why.startswith("faster") for choice in choices.table), "no step was taken"
     assert len(calls) <= found
+
+
+def test_the_measurement_measures_every_step() -> None:
+    """A small network, and the exponents of what is known."""
+    bench = Path(__file__).parents[1] / "bench"
+    sizes = {"side": 16, "slots": 8, "channels": 2, "depth": 1, "units": 3}
+    call = [sys.executable, str(bench / "scaling.py"), "--point", "depth", json.dumps(sizes)]
+    run = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    entries = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    assert [e["step"] for e in entries] == ["export", "session", "native", "NumPy", "firmware"]
+    assert all(e["seconds"] > 0 and e["bytes"] >= 0 for e in entries)
+    scaling = runpy.run_path(str(bench / "scaling.py"))
+    points = {n: {"seconds": n**1.5, "bytes": 7.0 * n} for n in (10, 20, 40, 80)}
+    assert [round(scaling["exponent"](points, what), 6) for what in ("seconds", "bytes")] == [1.5, 1.0]
+    assert scaling["rows"]("depth", {"export": points})[-1] == ["exponent", "1.50 (1.00)"]
