@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
 from sparse_qonnx.text import printable
+
+_NUMPY = re.compile(r"\bnp\.(?:(?:bool|u?int|float|str)\w*\(([^()]*)\)|(True|False)_)")
+"""How NumPy shows a number that stands in a tuple: a reader wants the number."""
 
 
 class SparseQonnxError(Exception):
@@ -36,7 +40,7 @@ class SparseQonnxError(Exception):
             parts.append(f"Allowed: {self.allowed}")
         if self.fix:
             parts.append(f"Fix: {self.fix}")
-        return ". ".join(printable(part).rstrip(".") for part in parts) + "."
+        return ". ".join(_NUMPY.sub(r"\1\2", printable(part)).rstrip(".") for part in parts) + "."
 
 
 class UnsupportedLayerError(SparseQonnxError):

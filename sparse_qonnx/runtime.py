@@ -342,6 +342,12 @@ def affordable_batch(model: ModelProto, size: int) -> int:
     return max(1, min(size, limits.batch_values // max(largest, 1)))
 
 
+def input_dtypes(model: ModelProto) -> dict[str, np.dtype[Any]]:
+    """NumPy's types of the model's inputs by name."""
+    kinds = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    return {name: np.dtype(helper.tensor_dtype_to_np_dtype(kind)) for name, kind in kinds.items()}
+
+
 def input_shapes(model: ModelProto) -> dict[str, tuple[int | str | None, ...]]:
     """Shapes of the model's inputs by name."""
     return {v.name: tensor_shape(v) for v in model.graph.input}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 
 from sparse_qonnx.comparison import Comparison, ComparisonTable, Report
-from sparse_qonnx.datasets.convert import as_float, check_kind
+from sparse_qonnx.datasets.convert import as_float, as_type, check_kind
 from sparse_qonnx.datasets.events import Events, InMemoryEvents, check_lengths
 from sparse_qonnx.errors import InputDataError, ModelFileError
 from sparse_qonnx.files import is_model, read_model
@@ -33,7 +33,7 @@ from sparse_qonnx.numerators import ValueNames
 from sparse_qonnx.offgrid import OffGrid
 from sparse_qonnx.passes.infer_grids import infer_grids, input_types
 from sparse_qonnx.passes.remembered import proven_once
-from sparse_qonnx.runtime import affordable_batch, check_inputs, input_shapes
+from sparse_qonnx.runtime import affordable_batch, check_inputs, input_dtypes, input_shapes
 
 Array = NDArray[Any]
 
@@ -117,7 +117,7 @@ class Verifier:
         project: Any | None = None,
         others: Sequence[Any] = (),
     ) -> None:
-        self._types = input_types(proto)
+        self._types, self._dtypes = input_types(proto), input_dtypes(proto)
         self._notes: list[str] = []
         self._problems: list[str] = []
         self._file = interface_of(proto)
@@ -155,7 +155,7 @@ class Verifier:
         """Compare the implementations on some events, arrays `[B, ...]` by input name."""
         given = {name: as_float(f"input {name!r}", values) for name, values in given.items()}
         rounded = {n: self._types[n].quantize(v) if n in self._types else v for n, v in given.items()}
-        batch = {name: values.astype(np.float32) for name, values in rounded.items()}
+        batch = {name: as_type(f"input {name!r}", values, self._dtypes[name]) for name, values in rounded.items()}
         wanted = self._reference(batch)
         found = {each.name: self._run(each, batch) for each in self._implementations}
         rows = []

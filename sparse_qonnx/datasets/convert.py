@@ -44,6 +44,24 @@ def as_float(where: str, values: Array) -> Array:
     return values.astype(np.float32, copy=False)
 
 
+def as_type(where: str, values: Array, dtype: np.dtype[Any]) -> Array:
+    """The same numbers in the type of an input of a model; floating-point ones may be rounded to float32.
+
+    Raises:
+        InputDataError: integers that float32 does not hold, or what is none where the input is of integers.
+    """
+    if dtype.kind == "f":
+        return as_float(where, values).astype(dtype, copy=False)
+    check_kind(where, values.dtype)
+    if dtype.kind not in "iub":
+        raise InputDataError(where, f"is an input of {dtype}", allowed="models whose inputs are numbers")
+    limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    wrong = values[~((values >= limits[0]) & (values <= limits[1]) & (np.floor(values) == values))]
+    if wrong.size:
+        raise InputDataError(where, f"holds {wrong.flat[0]}", allowed=f"integers from {limits[0]} to {limits[1]}")
+    return values.astype(dtype, copy=False)
+
+
 def as_float32(where: str, values: Array) -> NDArray[np.float32]:
     """The same numbers as float32; float64 is rounded to it.
 

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from sparse_qonnx.datasets.convert import as_float32, check_kind
+from sparse_qonnx.datasets.convert import as_type, check_kind
 from sparse_qonnx.datasets.files import ArrayFile, open_array
 from sparse_qonnx.errors import InputDataError
-from sparse_qonnx.runtime import check_inputs, input_shapes
+from sparse_qonnx.runtime import check_inputs, input_dtypes, input_shapes
 
 Array = NDArray[Any]
 
@@ -68,9 +68,11 @@ class FileSequence:
 
     Attributes:
         files: in their order; equal in shape but for the first axis.
+        dtype: type of the model's input that they are for.
     """
 
     files: tuple[ArrayFile, ...]
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.float32))
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -81,19 +83,19 @@ class FileSequence:
         """Of all together."""
         return (self._ends[-1], *self.files[0].shape[1:])
 
-    def read(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Events `start` to `stop`, as float32; float64 is rounded.
+    def read(self, start: int, stop: int) -> Array:
+        """Events `start` to `stop` in the type of the input; float64 is rounded where that is float32.
 
         Raises:
-            InputDataError: for integers that float32 does not hold.
+            InputDataError: for integers that float32 does not hold, or what is none for an input of integers.
         """
-        found = np.empty((stop - start, *self.shape[1:]), np.float32)
+        found = np.empty((stop - start, *self.shape[1:]), self.dtype)
         for file, end in zip(self.files, self._ends, strict=True):
             first = end - file.shape[0]
             if first < stop and end > start:
                 begin, last = max(start, first), min(stop, end)
                 values = file.read(begin - first, last - first)
-                found[begin - start : last - start] = as_float32(file.where, values)
+                found[begin - start : last - start] = as_type(file.where, values, self.dtype)
         return found
 
 
@@ -159,7 +161,8 @@ def open_events(model: ModelProto, arguments: Sequence[str]) -> FileEvents:
         given.setdefault(name, []).extend(_open(place))
     for name, files in given.items():
         _check_alike(name, files)
-    inputs = {name: FileSequence(tuple(files)) for name, files in given.items()}
+    dtypes = input_dtypes(model)
+    inputs = {name: FileSequence(tuple(files), dtypes[name]) for name, files in given.items()}
     stand_ins = {name: _stand_in(sequence) for name, sequence in inputs.items()}
     check_inputs({name: ("tensor(float)", shape) for name, shape in shapes.items()}, stand_ins)
     check_lengths("input", stand_ins)

@@ -30,6 +30,7 @@ from sparse_qonnx.passes.assign_float_types import check_float_types
 from sparse_qonnx.passes.carry_divisors import carry_divisors
 from sparse_qonnx.passes.infer_grids import Proof, infer_grids, input_types, node_attributes
 from sparse_qonnx.passes.split_variadic import split_variadic
+from sparse_qonnx.roles import coordinates
 from sparse_qonnx.standard import rule_of, standard_operators
 from sparse_qonnx.standard.cast import INTEGERS
 from sparse_qonnx.uses import live
@@ -64,7 +65,15 @@ def lower(model: ModelProto, config: HlsConfig) -> TypedGraph:
         UnsupportedNodeError: a node has no hardware.
         ConfigurationError: an option of a layer that is not there, or that its kernel does not implement.
     """
-    stated = input_types(model)
+    stated, places = input_types(model), coordinates(model)
+    for value in model.graph.input:
+        if value.name in places:
+            raise UnsupportedNodeError(
+                f"input {value.name!r}",
+                "holds coordinates: firmware finds the pixels of an image itself",
+                allowed="images and vectors as inputs",
+                fix="keep the InputReduce in the file that firmware is made from",
+            )
     for value in model.graph.input:
         if value.name not in stated:
             raise PrecisionError(

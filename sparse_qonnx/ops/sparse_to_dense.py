@@ -55,7 +55,7 @@ def check_coords(op: str, coords: Array, spatial_shape: tuple[int, ...]) -> None
     half_empty = (coords == 0).any(axis=2) & coords.any(axis=2)
     wrong = coords[outside | half_empty]
     if len(wrong):
-        allowed = f"1-based (row, column) up to {tuple(spatial_shape)}, or (0, 0) for an empty slot"
+        allowed = f"1-based (row, column) up to {tuple(int(v) for v in spatial_shape)}, or (0, 0) for an empty slot"
         raise InputDataError(f"{op} input 'coords'", f"holds {tuple(int(v) for v in wrong[0])}", allowed=allowed)
 
 

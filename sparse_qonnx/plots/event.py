@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from sparse_qonnx.datasets.convert import as_float32
+from sparse_qonnx.datasets.convert import as_type
 from sparse_qonnx.errors import InputDataError
 from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.layers import Layer, LayeredGraph, SlotMap, describe_shape
 from sparse_qonnx.ops import DOMAIN
 from sparse_qonnx.plots.figure import ACCENT, QUIET, label, new_figure, quiet_frame, shorten
-from sparse_qonnx.runtime import input_shapes, run_tensors
+from sparse_qonnx.runtime import input_dtypes, input_shapes, run_tensors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,16 +120,16 @@ def stages(graph: LayeredGraph) -> list[Stage]:
     return list(found.values())
 
 
-def _one_event(proto: ModelProto, event: Array | Mapping[str, Array]) -> dict[str, NDArray[np.float32]]:
+def _one_event(proto: ModelProto, event: Array | Mapping[str, Array]) -> dict[str, Array]:
     shapes = input_shapes(proto)
     if not isinstance(event, Mapping):
         if len(shapes) != 1:
             problem = f"is one array, the model has {len(shapes)} inputs"
             raise InputDataError("event", problem, allowed=f"a mapping from {', '.join(shapes)}")
         event = dict.fromkeys(shapes, event)
-    found = {}
+    found, dtypes = {}, input_dtypes(proto)
     for name, array in event.items():
-        values = as_float32(f"event {name!r}", np.asarray(array))
+        values = as_type(f"event {name!r}", np.asarray(array), dtypes.get(name, np.dtype(np.float32)))
         found[name] = values if values.ndim == len(shapes.get(name, ())) else values[None]
         if len(found[name]) != 1:
             raise InputDataError(f"event {name!r}", f"holds {len(values)} events", allowed="one")
