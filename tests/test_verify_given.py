@@ -15,7 +15,9 @@ from onnx import ModelProto, numpy_helper
 import sparse_qonnx as sq
 from keras_models import events, sparse_model
 from sparse_qonnx import cli
+from sparse_qonnx.comparison import Comparison, ComparisonTable, Report
 from sparse_qonnx.files import write_model
+from sparse_qonnx.offgrid import OffGrid
 from sparse_qonnx.verify import verify
 from test_verify import FakeProject
 
@@ -140,6 +142,16 @@ def test_nothing_to_compare_is_a_failure(
     written = json.loads((tmp_path / "report.json").read_text())
     assert not written["ok"]
     assert written["compared"]["other.onnx"] == 0
+
+
+def test_a_report_without_a_tensor_of_an_implementation_fails() -> None:
+    rows = ComparisonTable([Comparison("t", "onnxruntime", "NumPy", values=4)])
+    assert Report(rows, 1, OffGrid(4), implementations=["NumPy"]).ok
+    report = Report(rows, 1, OffGrid(4), implementations=["NumPy", "Keras"])
+    assert not report.ok
+    assert report.summary.startswith("NOTHING WAS COMPARED with Keras (1 tensors")
+    assert Report.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+    assert not Report(ComparisonTable([]), 1, OffGrid(4)).ok
 
 
 def test_a_head_that_the_firmware_leaves_out(small_model: Path, small_events: np.ndarray, tmp_path: Path) -> None:
