@@ -6,6 +6,7 @@ import ast
 import io
 import os
 import struct
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -413,6 +414,21 @@ def test_flags_with_an_open_quote(
     monkeypatch.setenv("CXXFLAGS", "-O1 '-DX")
     assert cli.main(["verify", str(small_model), "--csim"]) == 2
     assert "CXXFLAGS" in capsys.readouterr().err
+
+
+@pytest.mark.csim
+@pytest.mark.parametrize("name", ["SPARSE_QONNX_AP_TYPES", "CXX", "TMPDIR", "XILINX_HLS", "SPARSE_QONNX_LIMITS"])
+@pytest.mark.parametrize("value", ["x" * 5000, "/", "\u202e", "no/such/place"])
+def test_an_environment_of_nonsense(
+    small_model: Path, name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr(
+        "sparse_qonnx.hls.csim.run_child", lambda *_, **__: subprocess.CompletedProcess([], 1, "", "no")
+    )
+    assert cli.main(["verify", str(small_model), "--csim", "--events", "2"]) == 2
+    message = capsys.readouterr().err
+    assert "unexpected" not in message and len(message) < 12_000
 
 
 def test_the_table_is_what_it_says() -> None:

@@ -62,7 +62,7 @@ def _is_precision(value: object) -> bool:
     return all(isinstance(name, str) and isinstance(kind, str) for name, kind in value.items())
 
 
-_NAME = "a C++ identifier: letters, digits, single underscores, no reserved word"
+_NAME = "a C++ identifier: letters, digits, single underscores, no reserved word and no name that the firmware uses"
 PROTOCOLS = {"io_parallel": "ap_vld", "io_stream": "axis"}
 """The protocol of the ports by how an event arrives."""
 

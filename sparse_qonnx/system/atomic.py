@@ -158,7 +158,7 @@ def _temporary() -> Path:
     """Where `tempfile` would write, found without its trial file: a process that is killed would leave that behind."""
     named = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
     for folder in (*named, "/tmp", "/var/tmp", "."):
-        if Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        if os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):  # noqa: PTH112
             return Path(folder).resolve()
     raise OutputPathError("temporary folder", "is nowhere", fix="set TMPDIR to a folder that is yours and has space")
 
