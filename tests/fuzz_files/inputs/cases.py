@@ -155,7 +155,7 @@ class Cases:
 
     def _hdf5(self, rng: random.Random) -> Callable[[], str]:
         base = damage.made_hdf5(rng) if rng.random() < 0.5 else rng.choice(seeds.hdf5())
-        content = damage.damaged(rng, base) if rng.random() < 0.6 else base
+        content = damage.damaged(rng, base) if rng.random() < 0.4 else base
         return self._read(rng, self._file("x.h5", content))
 
     # ---- configurations ---------------------------------------------------------------------------------------------
