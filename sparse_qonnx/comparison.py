@@ -14,6 +14,7 @@ from rich.table import Table
 
 from sparse_qonnx import html
 from sparse_qonnx.offgrid import OffGrid
+from sparse_qonnx.records import from_record
 from sparse_qonnx.text import marked_up
 
 Array = NDArray[Any]
@@ -203,7 +204,13 @@ class Report:
         return self.inputs.changed
 
     def __add__(self, other: Report) -> Report:
-        """Both together: the same comparisons on other events."""
+        """Both together: the same comparisons on other events.
+
+        Raises:
+            ValueError: they are others.
+        """
+        if [(a.label, a.other) for a in self.table] != [(b.label, b.other) for b in other.table]:
+            raise ValueError("reports of other tensors or implementations")
         rows = [a + b for a, b in zip(self.table, other.table, strict=True)]
         return Report(
             ComparisonTable(rows),
@@ -234,11 +241,17 @@ class Report:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Report:
-        """What `to_dict` gave."""
-        rows = [Comparison(**{**row, "largest": float(row["largest"])}) for row in data["table"]]
+        """What `to_dict` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: it is something else.
+        """
+        rows = [from_record(Comparison, {**row, "largest": float(row["largest"])}) for row in data["table"]]
         lists = {"notes": data["notes"], "implementations": data["compared"], "problems": data["problems"]}
-        texts = {key: list(value) for key, value in lists.items()}
-        return cls(ComparisonTable(rows), data["events"], OffGrid(**data["inputs"]), **texts)
+        texts = {key: list(map(str, value)) for key, value in lists.items()}
+        if not isinstance(data["events"], int):
+            raise TypeError(f"events is {data['events']!r}")
+        return cls(ComparisonTable(rows), data["events"], from_record(OffGrid, data["inputs"]), **texts)
 
     @property
     def summary(self) -> str:

@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from sparse_qonnx import cli
+from sparse_qonnx.comparison import Report
 from sparse_qonnx.datasets import InMemoryEvents, open_events
 from sparse_qonnx.errors import ConfigurationError, InputDataError, OutputPathError
 from sparse_qonnx.files import read_model
@@ -18,6 +19,7 @@ from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.offgrid import OffGrid
 from sparse_qonnx.runtime import run_tensors
 from sparse_qonnx.streaming.formats import format_of
+from sparse_qonnx.streaming.resume import RestartWarning, Resumable
 from sparse_qonnx.streaming.run import run_to_file
 from sparse_qonnx.verify import verify
 
@@ -243,3 +245,58 @@ def test_what_was_counted_survives_an_interruption(small_model: Path, small_even
             run_to_file(model, events, tmp_path / "y.npy", batch=3, progress=stop)
         result = run_to_file(model, events, tmp_path / "y.npy", batch=3)
     assert result.inputs == OffGrid(960, rounded=1, saturated=1)
+
+
+# ---- states that somebody else wrote --------------------------------------------------------------------------------
+
+DAMAGE = {
+    "events": "6",
+    "more events": 10**30,
+    "arrays": 5,
+    "names": [],
+    "type": [["O", [3]]],
+    "no type": [[None, [3]]],
+    "other type": [["<f8", [3]]],
+    "shape": [["<f4", ["3"]]],
+    "negative shape": [["<f4", [-3]]],
+    "counts": {"values": "x"},
+    "unknown count": {"valves": 1},
+    "negative count": {"values": -1},
+    "half a count": {"values": 1.5},
+}
+
+
+@pytest.mark.filterwarnings("default::sparse_qonnx.streaming.resume.RestartWarning")
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_progress_that_is_none(small_model: Path, small_events: np.ndarray, tmp_path: Path, kind: str) -> None:
+    """The run begins again, and says so."""
+    model, events = read_model(small_model), InMemoryEvents({"image": small_events})
+    run_to_file(model, events, tmp_path / "whole.npy", batch=3)
+    key = {"events": "events", "more events": "events"}.get(kind, "off_grid" if "count" in kind else "arrays")
+
+    def stop(so_far: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparse_qonnx.streaming.spans.SPAN_BYTES", 1)
+        done = Resumable.done
+        patch.setattr(Resumable, "done", lambda self, progress: done(self, {**progress, key: DAMAGE[kind]}))
+        with pytest.raises(KeyboardInterrupt):
+            run_to_file(model, events, tmp_path / "y.npy", batch=3, progress=stop)
+    with pytest.warns(RestartWarning, match="begins again"):
+        run_to_file(model, events, tmp_path / "y.npy", batch=3)
+    assert (tmp_path / "y.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"events": "many"}, {"inputs": {"values": "x"}}, {"table": [{"tensor": 5}]}, {"notes": 5}, {"compared": 0}],
+)
+def test_a_report_that_is_none(small_model: Path, small_events: np.ndarray, change: dict[str, Any]) -> None:
+    report = verify(small_model, small_events[:2])
+    data = report.to_dict()
+    assert Report.from_dict(data) == report
+    with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
+        Report.from_dict({**data, **change})
+    with pytest.raises(ValueError, match="other tensors"):
+        report + Report.from_dict({**data, "table": data["table"][1:]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from sparse_qonnx.files import read_model
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.offgrid import OffGrid
 from sparse_qonnx.passes.infer_grids import input_types
+from sparse_qonnx.records import from_record
 from sparse_qonnx.runtime import InferenceSession, affordable_batch, with_outputs
 from sparse_qonnx.streaming.formats import Format, Written, format_of, record_type, records
 from sparse_qonnx.streaming.resume import Resumable
@@ -135,9 +137,16 @@ def run_to_file(
         start, arrays, off_grid = _position(file, names, total, form)
         spans = cut(start, total, span_size(model, batch))
         for (_, stop), (values, found) in zip(spans, runner(job, spans), strict=True):
+            given = [Written(n, (total, *v.shape[1:]), v.dtype) for n, v in zip(names, values, strict=True)]
             if not arrays:
-                arrays = [Written(n, (total, *v.shape[1:]), v.dtype) for n, v in zip(names, values, strict=True)]
+                arrays = given
                 file.append(form.header(arrays))
+            elif arrays != given:
+                problem, fix = (
+                    "an interrupted run left arrays of another shape or type",
+                    "give --restart to begin again",
+                )
+                raise ConfigurationError(f"output {str(output)!r}", problem, fix=fix)
             off_grid += found
             file.append(records(values))
             kinds = [[array.dtype.str, list(array.shape[1:])] for array in arrays]
@@ -166,13 +175,25 @@ def work_key(model: ModelProto, events: Events, **options: Any) -> dict[str, Any
 def _position(file: Resumable, names: Sequence[str], total: int, form: Format) -> tuple[int, list[Written], OffGrid]:
     """Events done, the arrays, and what was counted; the work begins again unless header, count and size agree."""
     if file.progress:
-        with suppress(KeyError, TypeError, ValueError):
-            done, kinds = file.progress["events"], file.progress["arrays"]
-            described = zip(names, kinds, strict=True)
-            arrays = [Written(name, (total, *shape), np.dtype(dtype)) for name, (dtype, shape) in described]
-            header = form.header(arrays)
-            size = len(header) + done * record_type(arrays).itemsize
-            if 0 < done <= total and size == file.size and file.read(len(header)) == header:
-                return done, arrays, OffGrid(**file.progress["off_grid"])
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            done, arrays = file.progress["events"], _arrays(file.progress["arrays"], names, total)
+            header, off_grid = form.header(arrays), from_record(OffGrid, file.progress["off_grid"])
+            size = len(header) + done * record_type(arrays).itemsize if isinstance(done, int) else -1
+            if size == file.size and 0 < done <= total and file.read(len(header)) == header:
+                return done, arrays, off_grid
         file.begin_again("what an interrupted run left is no array with as many events as it counted")
     return 0, [], OffGrid()
+
+
+def _arrays(kinds: Any, names: Sequence[str], total: int) -> list[Written]:
+    """The arrays that a state describes.
+
+    Raises:
+        KeyError, TypeError, ValueError: it describes none.
+    """
+    arrays = []
+    for name, (kind, shape) in zip(names, kinds, strict=True):
+        if not re.fullmatch(r"[<>|][fiub]\d", kind) or not all(isinstance(n, int) and n >= 0 for n in shape):
+            raise ValueError("no array of numbers")
+        arrays.append(Written(name, (total, *shape), np.dtype(kind)))
+    return arrays

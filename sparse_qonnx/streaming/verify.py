@@ -14,6 +14,7 @@ from onnx import ModelProto
 
 from sparse_qonnx.comparison import Report
 from sparse_qonnx.datasets.events import Events, files_of
+from sparse_qonnx.errors import ConfigurationError
 from sparse_qonnx.files import read_model
 from sparse_qonnx.runtime import affordable_batch
 from sparse_qonnx.streaming.resume import Resumable
@@ -94,7 +95,7 @@ def verify_events(
         report = _position(file, len(events)) if file is not None else None
         spans = cut(report.events if report else 0, len(events), batch * SPAN_BATCHES)
         for found in runner(job, spans):
-            report = found if report is None else report + found
+            report = found if report is None else _sum(report, found, output)
             if file is not None:
                 file.done({"report": report.to_dict()})
             if progress is not None:
@@ -104,6 +105,14 @@ def verify_events(
             file.append((json.dumps(report.to_dict(), indent=1) + "\n").encode())
             file.complete()
     return report
+
+
+def _sum(report: Report, found: Report, output: Path | None) -> Report:
+    try:
+        return report + found
+    except ValueError as error:
+        where, fix = f"state of output {str(output)!r}", "give --restart to begin again"
+        raise ConfigurationError(where, f"holds {error}", fix=fix) from error
 
 
 def _position(file: Resumable, total: int) -> Report | None:
