@@ -64,6 +64,8 @@ class Cases:
         self.events = self.material / "events.npy"
         self.events.write_bytes(seeds.npy()[0])
         self.outside = trees.look(self.material)
+        if exported:
+            seeds.saved()  # importing Keras takes longer than a case may
         self._interrupted: dict[str, bytes] = {}
         self._whole = b""
         self._project: Path | None = None
@@ -281,9 +283,11 @@ class Cases:
     # ---- Keras ------------------------------------------------------------------------------------------------------
 
     def _keras(self, rng: random.Random) -> Callable[[], str]:
-        path = self._file("m.keras", damage.damaged_archive(rng, seeds.keras()))
+        through_keras = rng.random() < self.exported
+        base = seeds.saved() if through_keras else seeds.keras()
+        path = self._file("m.keras", damage.damaged_archive(rng, base))
         self._outputs = {"m.onnx"}
-        if rng.random() < self.exported:
+        if through_keras:
             return lambda: self.call(cli.main, ["export", str(path), "-o", str(self.box / "m.onnx")])
 
         def check() -> str:

@@ -95,6 +95,28 @@ def keras() -> bytes:
     return stream.getvalue()
 
 
+@cache
+def saved() -> bytes:
+    """A model that Keras saved."""
+    import tempfile
+    from pathlib import Path
+
+    import keras
+    from hgq.layers import QDense
+    from sparsepixels.layers import QConv2DSparse
+
+    from keras_models import sparse_model
+
+    def body(x: Any, mask: Any) -> Any:
+        x = QConv2DSparse(2, 3, name="conv", padding="same")([x, mask])
+        return QDense(2, name="dense")(keras.layers.Flatten()(x))
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.keras"
+        sparse_model(body, SHAPE).save(path)
+        return path.read_bytes()
+
+
 YAML = """# Options
 backend: Vitis
 part: xcu250-figd2104-2L-e
