@@ -145,8 +145,9 @@ class LayerCall:
         if value.float_head:
             self.refuse(
                 f"computes with the floating-point results of {value.float_head!r}",
-                allowed="softmax and sigmoid as the last layers only",
-                fix="use a fixed-point table (hgq QUnaryFunctionLUT, QSoftmax) for activations inside the network",
+                allowed="softmax, sigmoid and other floating-point layers as the last ones only",
+                fix="use factors on a grid (1/256 for 1/255), HGQ2's layers for Keras's, and fixed-point tables "
+                "(hgq QUnaryFunctionLUT, QSoftmax) for activations inside the network",
             )
         return value
 

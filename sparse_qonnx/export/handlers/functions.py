@@ -11,6 +11,7 @@ from sparse_qonnx.export.activations import activation_steps, relu_steps
 from sparse_qonnx.export.call import LayerCall
 from sparse_qonnx.export.foreign import convert, is_on_grid
 from sparse_qonnx.export.handlers.shape import to_dense
+from sparse_qonnx.export.quantizers import to_numpy
 from sparse_qonnx.export.registry import handler
 from sparse_qonnx.export.values import SparseValue, Tensor, renamed
 
@@ -71,6 +72,23 @@ def activation(call: LayerCall) -> Tensor:
 def leaky_relu(call: LayerCall) -> Tensor:
     """LeakyReLU with a slope that is a power of two."""
     return call.chain(call.single(), relu_steps(call, float(call.layer.negative_slope), None, 0.0))
+
+
+@handler("keras.layers.Rescaling", any_numbers=True)
+def rescaling(call: LayerCall) -> Tensor:
+    """scale * x + offset; on pixels without an offset, else on the image."""
+    value = call.single()
+    parts = {"Mul": (to_numpy(call.layer.scale), 1), "Add": (to_numpy(call.layer.offset), 0)}
+    used = {op_type: numbers for op_type, (numbers, nothing) in parts.items() if (numbers != nothing).any()}
+    if isinstance(value, SparseValue) and ("Add" in used or any(n.ndim > 1 for n in used.values())):
+        value = to_dense(call, value)
+    if not all(map(is_on_grid, used.values())):
+        return convert(call, to_dense(call, value))[0]
+    steps = []
+    for op_type, numbers in used.items():
+        constant = call.graph.constant(f"{call.name}.{op_type.lower()}", numbers.astype(np.float32))
+        steps.append(call.elementwise({"Mul": "scaled", "Add": "shifted"}[op_type], op_type, [constant]))
+    return call.chain(value, steps)
 
 
 @handler("keras.src.ops.core.Cast", any_numbers=True, any_types=True)
