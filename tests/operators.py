@@ -90,6 +90,20 @@ def by_element(body: Body) -> Body:
     return on_elements
 
 
+def _of_truth(op_type: str, count: int = 1) -> Body:
+    def body(graph: GraphBuilder, x: str, _: np.random.Generator) -> str:
+        limit = graph.constant("limit", F32(0.125))
+        truths = [graph.node(how, [x, limit], [how.lower()])[0] for how in ("Greater", "LessOrEqual")[:count]]
+        return graph.node(op_type, truths, ["y"])[0]
+
+    return body
+
+
+TRUTHS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Not", "And", "Or")
+NO_FIRMWARE = (*TRUTHS, "Where", "Sign", "Floor", "MaxPool", "Cast")
+"""Operators that are exact in a file and refused in firmware (of Cast some forms)."""
+
+
 def _moves() -> dict[str, Body]:
     i64 = np.int64
     backwards = one("Slice", i64([3, 0]), i64([-99, 2]), i64([1, 2]), i64([-1, 1]))
@@ -125,6 +139,20 @@ def _moves() -> dict[str, Body]:
         "ReduceMax": one("ReduceMax", i64([2]), keepdims=0),
         "ArgMax": one("ArgMax", axis=2, keepdims=0),
         "ArgMax (last)": one("ArgMax", axis=-3, keepdims=1, select_last_index=1),
+        "MaxPool": one("MaxPool", kernel_shape=[3, 2], strides=[1, 1], auto_pad="SAME_UPPER"),
+        "Greater": one("Greater", F32(0.25)),
+        "GreaterOrEqual": one("GreaterOrEqual", F32([[0.25]])),
+        "Less": one("Less", F32(0.25)),
+        "LessOrEqual": one("LessOrEqual", F32(0.25)),
+        "Equal": one("Equal", F32(0)),
+        "Not": _of_truth("Not"),
+        "And": _of_truth("And", 2),
+        "Or": _of_truth("Or", 2),
+        "Where": lambda g, x, rng: g.node(
+            "Where", [_of_truth("Not")(g, x, rng), x, g.constant("other", F32([[5.03125]]))], ["y"]
+        )[0],
+        "Sign": one("Sign"),
+        "Floor": one("Floor"),
         "ArgMin": one("ArgMin", axis=1, keepdims=1),
     }
     return {**cases, **{f"{name} by element": by_element(body) for name, body in cases.items()}}

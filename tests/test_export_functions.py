@@ -193,6 +193,7 @@ PLACES: dict[str, Function] = {
     "argmin": lambda x: ops.argmin(flat_image(x), axis=-1),
     "argmax over rows": lambda x: ops.argmax(x, axis=1),
     "argmax with its axis": lambda x: ops.argmax(x, axis=-2, keepdims=True),
+    "argmax of zeros with signs": lambda x: ops.argmax(ops.concatenate([-x, x], axis=1), axis=1),
     "argmax as a float": lambda x: ops.cast(ops.argmax(x, axis=1), "float32"),
     "argmax and more": lambda x: ops.argmax(x, axis=1) * 2,
     "argmax, reshaped": lambda x: ops.reshape(ops.argmax(x, axis=1), (-1, 12)),

@@ -41,6 +41,7 @@ def default_dtype(dtype: str) -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
+_COMPARING = ("Argmax", "Argmin")
 _MASKING = ("QConv2DSparse", "RemoveDilatedPixels")
 
 
@@ -77,7 +78,10 @@ class FrozenLayers:
         if type(visit.operation).__name__ == "InputReduce":
             return self._reduce(visit.operation, to_numpy(visit.args[0]))
         layer = self._copy(visit) if self.float64 else visit.operation
-        result = layer(*visit.args, **visit.kwargs)
+        args = visit.args
+        if type(layer).__name__ in _COMPARING:
+            args = (args[0] + 0.0, *args[1:])  # Keras puts -0 below 0; a fixed-point number has one zero
+        result = layer(*args, **visit.kwargs)
         return self._masked(result, visit.args[0][1]) if type(layer).__name__ in _MASKING else result
 
     def _masked(self, features: Any, mask: Any) -> Any:

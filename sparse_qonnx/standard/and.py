@@ -1,0 +1,9 @@
+"""And."""  # noqa: N999  # the name of the operator
+
+from __future__ import annotations
+
+from sparse_qonnx.standard._truth import Truth
+
+
+class And(Truth):
+    """Whether both are true."""

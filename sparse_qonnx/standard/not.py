@@ -1,0 +1,9 @@
+"""Not."""  # noqa: N999  # the name of the operator
+
+from __future__ import annotations
+
+from sparse_qonnx.standard._truth import Truth
+
+
+class Not(Truth):
+    """The opposite."""
