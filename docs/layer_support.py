@@ -98,7 +98,18 @@ def rows() -> Iterator[tuple[str, str, Row]]:
                 result = layer(**arguments, **name)(feed(feeds))
                 return result[0] if isinstance(result, (tuple, list)) else result
 
-            yield package, title, build
+            yield package, f"`{class_name}`{title[len(class_name) :]}", build
+    for title, build in _functions():
+        yield (
+            "keras.ops",
+            f"`{title}`" if title.startswith("x") else ", ".join(_as_code(t) for t in title.split(", ")),
+            build,
+        )
+
+
+def _as_code(title: str) -> str:
+    name, space, rest = title.partition(" ")
+    return f"`{name}`{space}{rest}"
 
 
 def _pixels(feeds: Feeds) -> Any:
@@ -201,10 +212,53 @@ _KERAS: Entries = {
     "MaxPooling2D (on pixels)": (_pixels, {"pool_size": 2}),
     "BatchNormalization (on pixels)": (_pixels, {}),
     "Conv2D (on pixels)": (_pixels, {"filters": 2, "kernel_size": 3}),
+    "Cropping1D": (_SEQUENCE, {"cropping": 1}),
+    "Cropping2D": (_IMAGE, {"cropping": 1}),
+    "ZeroPadding1D": (_SEQUENCE, {"padding": 1}),
+    "ZeroPadding2D": (_IMAGE, {"padding": 1}),
+    "UpSampling1D": (_SEQUENCE, {"size": 2}),
+    "UpSampling2D": (_IMAGE, {"size": 2}),
+    "UpSampling2D (bilinear)": (_IMAGE, {"size": 2, "interpolation": "bilinear"}),
+    "RepeatVector": (_VECTOR, {"n": 3}),
+    "Rescaling (1/4)": (_IMAGE, {"scale": 0.25}),
+    "Rescaling (1/255)": (_IMAGE, {"scale": 1 / 255}),
     "Dense": (_VECTOR, {"units": 3}),
     "LayerNormalization": (_VECTOR, {}),
     "LSTM": (_SEQUENCE, {"units": 3}),
 }
+
+
+def _functions() -> Iterator[tuple[str, Row]]:
+    """Functions of `keras.ops` on an image `[B, 6, 6, 2]`; the last one of a row's calls is the layer under test."""
+    from keras import ops
+
+    written: dict[str, Callable[[Any], Any]] = {
+        "x[:, 1:, ::-1]": lambda x: x[:, 1:, ::-1],
+        "reshape, ravel, expand_dims, squeeze": lambda x: ops.squeeze(
+            ops.expand_dims(ops.reshape(x, (-1, 36, 2)), 1), 1
+        ),
+        "transpose, swapaxes, moveaxis": lambda x: ops.moveaxis(
+            ops.swapaxes(ops.transpose(x, (0, 3, 1, 2)), 1, 2), 3, 1
+        ),
+        "concatenate, stack": lambda x: ops.stack([ops.concatenate([x, x], 1)] * 2, 1),
+        "split, unstack": lambda x: ops.unstack(ops.split(x, 2, 1)[0], axis=1)[2],
+        "flip, roll, rot90": lambda x: ops.rot90(ops.roll(ops.flip(x, 1), 1, 2), axes=(1, 2)),
+        "pad": lambda x: ops.pad(x, ((0, 0), (1, 0), (0, 1), (0, 0)), constant_values=0.5),
+        "take, repeat, tile": lambda x: ops.tile(ops.repeat(ops.take(x, [2, 0], 1), 2, 1), (1, 1, 2, 1)),
+        "relu, relu6, leaky_relu (0.25), hard_tanh": lambda x: ops.hard_tanh(ops.leaky_relu(ops.relu6(x - 1), 0.25)),
+        "abs, negative, square": lambda x: ops.square(ops.abs(-x)),
+        "maximum, minimum, clip": lambda x: ops.clip(ops.maximum(ops.minimum(x, 2), -2), -1, 1.5),
+        "x + 0.5, x - 0.5, x * 0.75, x / 4": lambda x: (x + 0.5) * 0.75 / 4 - 0.5,
+        "x * 0.1": lambda x: x * 0.1,
+        "sum, max, min": lambda x: ops.min(ops.max(ops.sum(x, -1), -1, keepdims=True), -1),
+        "mean (of a power of two)": lambda x: ops.mean(x, -1),
+        "argmax, argmin": lambda x: ops.argmax(ops.reshape(x, (-1, 72)), -1),
+        "where(x > 0.5, x, -1)": lambda x: ops.where(x > 0.5, x, -1.0),
+        "sign, floor": lambda x: ops.floor(x) * ops.sign(x),
+        "exp": ops.exp,
+    }
+    for title, function in written.items():
+        yield title, lambda feeds, function=function: function(feeds.image())
 
 
 def outcome(build: Row, folder: Path) -> tuple[str, str]:
@@ -265,7 +319,7 @@ def page() -> str:
                 package = where
                 lines += [f"## {package}", "", "| layer | export | firmware |", "|---|---|---|"]
             exported, firmware = outcome(build, Path(folder))
-            lines.append(f"| `{title.split(' ')[0]}`{title[len(title.split(' ')[0]) :]} | {exported} | {firmware} |")
+            lines.append(f"| {title} | {exported} | {firmware} |")
             print(lines[-1], file=sys.stderr)
     return "\n".join(lines).replace("\n## ", "\n\n## ") + "\n"
 

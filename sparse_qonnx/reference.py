@@ -19,6 +19,7 @@ from sparse_qonnx.files import ModelSource, read_model
 from sparse_qonnx.numerators import ValueNames
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import SparseOp
+from sparse_qonnx.standard.max_pool import MaxPool
 from sparse_qonnx.standard.quant import Quant, quant
 
 Array = NDArray[Any]
@@ -42,8 +43,14 @@ def _new_ops() -> tuple[type[OpRun], ...]:
     def run_quant(_self: OpRun, *inputs: Array, **attributes: Any) -> tuple[Array]:
         return (quant(*inputs, **{k: v for k, v in attributes.items() if v is not None}),)
 
+    def run_max_pool(_self: OpRun, x: Array, **attributes: Any) -> tuple[Array]:
+        return (MaxPool.compute(x, **attributes),)
+
     foreign = type("Quant", (OpRun,), {"op_domain": Quant.domain, "_run": run_quant})
-    return (*(_runner(op) for op in operators().values()), foreign, *onnx_reference_operators())
+    names = ("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides")
+    pooling = {"op_domain": "", "_run": run_max_pool, "_attribute_defaults": dict.fromkeys(names)}
+    mended = (*onnx_reference_operators(), type("MaxPool", (OpRun,), pooling))
+    return (*(_runner(op) for op in operators().values()), foreign, *mended)
 
 
 def run_reference(

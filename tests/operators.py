@@ -134,6 +134,7 @@ def _moves() -> dict[str, Body]:
         "Concat": concat_with_negated,
         "Concat (rows)": lambda g, x, _: g.node("Concat", [x, g.node("Neg", [x], ["n"])[0], x], ["y"], axis=1)[0],
         "Abs": one("Abs"),
+        "Cast (to truth)": one("Cast", to=TensorProto.BOOL),
         "Cast (to integers)": one("Cast", to=TensorProto.INT64),
         "ReduceMin": one("ReduceMin", i64([1, 2]), keepdims=0),
         "ReduceMax": one("ReduceMax", i64([2]), keepdims=0),

@@ -12,6 +12,8 @@ import pytest
 from harness import KERNELS
 from keras_models import assert_exact, events, sparse_model
 from sparse_qonnx.errors import UnsupportedLayerError
+from sparse_qonnx.export import export
+from sparse_qonnx.export.freeze import reference_outputs
 from sparse_qonnx.passes.infer_grids import infer_grids
 from sparse_qonnx.runtime import run_tensors
 
@@ -89,6 +91,14 @@ MOVES: dict[str, Function] = {
     "Lambda": lambda x: L.Lambda(lambda t: t[..., ::-1])(x),
 }
 
+WITHOUT_FIRMWARE: dict[str, Function] = {
+    "where": lambda x: ops.where(x > 0.5, x, -1.0),
+    "greater": lambda x: ops.cast(x > 0.5, "float32"),
+    "sign": ops.sign,
+    "floor": ops.floor,
+    "max_pool": lambda x: L.MaxPooling2D(2, strides=1, padding="same")(x),
+}
+
 ARITHMETIC: dict[str, Function] = {
     "relu": ops.relu,
     "relu6": ops.relu6,
@@ -115,9 +125,9 @@ ARITHMETIC: dict[str, Function] = {
 }
 
 
-@pytest.mark.parametrize("case", [*MOVES, *ARITHMETIC])
+@pytest.mark.parametrize("case", [*MOVES, *ARITHMETIC, *WITHOUT_FIRMWARE])
 def test_functions_are_exact(case: str) -> None:
-    assert_everywhere(model_of((MOVES | ARITHMETIC)[case]))
+    assert_everywhere(model_of((MOVES | ARITHMETIC | WITHOUT_FIRMWARE)[case]))
 
 
 def test_moves_are_said_in_plain_operators() -> None:
@@ -166,6 +176,20 @@ IMAGES: dict[str, Function] = {
 @pytest.mark.parametrize("case", IMAGES)
 def test_functions_of_images_read_a_sparse_map_as_one(case: str) -> None:
     assert_everywhere(sparse_model(lambda x, _: dense(2)(IMAGES[case](x)), SHAPE))
+
+
+def test_what_interpolates_is_no_move() -> None:
+    """A ramp of numbers looks alike to both."""
+    x, between = events(SHAPE), {"interpolation": "bilinear", "name": "between"}
+    proto = export(model_of(lambda x: L.UpSampling2D(2, **between)(x), behind=False), None, "ap_fixed<10,6>")
+    assert infer_grids(proto).grids["between"] is None
+    want = reference_outputs(model_of(lambda x: L.UpSampling2D(2, **between)(x), behind=False), x)["between"]
+    np.testing.assert_allclose(run_tensors(proto, {"x_in": x}, ["between"])["between"], want, atol=1e-6)
+
+
+def test_what_moves_events_is_no_move() -> None:
+    with pytest.raises(UnsupportedLayerError, match="floating-point results of 'flip"):
+        assert_exact(model_of(lambda x: ops.flip(x, axis=0)), events(SHAPE))
 
 
 def test_numbers_on_no_grid_leave_it() -> None:
@@ -223,7 +247,6 @@ def test_the_largest_event_is_refused() -> None:
 
 @pytest.mark.csim
 def test_firmware_of_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sparse_qonnx.export import export
     from sparse_qonnx.hls import to_hls
 
     monkeypatch.setenv("CXXFLAGS", "-O0")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from operators import MOVES, SHAPE, Body, assert_limits_hold, one
 from sparse_qonnx.graph import GraphBuilder
 from sparse_qonnx.passes.infer_grids import infer_grids
 from sparse_qonnx.passes.input_precision import state_input_precision
+from sparse_qonnx.reference import run_reference
+from sparse_qonnx.runtime import run_tensors
 
 i64 = np.int64
 
@@ -16,6 +20,28 @@ i64 = np.int64
 @pytest.mark.parametrize("case", MOVES)
 def test_limits_hold_every_value(case: str) -> None:
     assert_limits_hold(MOVES[case], seed=1)
+
+
+POOLS: list[dict[str, Any]] = [
+    {"kernel_shape": [3, 2], "strides": [1, 1], "pads": [1, 0, 1, 1]},
+    {"kernel_shape": [2, 2], "strides": [1, 1], "pads": [0, 0, 1, 1]},
+    {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+    {"kernel_shape": [2, 3], "strides": [2, 1], "pads": [0, 1, 1, 0], "dilations": [2, 1]},
+    {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1},
+    {"kernel_shape": [3, 2], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 1, 1]},
+    {"kernel_shape": [2, 3], "strides": [2, 2], "auto_pad": "SAME_LOWER"},
+    {"kernel_shape": [2, 3], "strides": [2, 2], "auto_pad": "VALID"},
+    {"kernel_shape": [2, 3]},
+]
+
+
+@pytest.mark.parametrize("case", range(len(POOLS)))
+def test_windows_of_every_kind_are_those_of_onnxruntime(case: int) -> None:
+    graph = GraphBuilder("g")
+    graph.output(graph.node("MaxPool", [graph.input("x", (3, 7, 6))], ["y"], **POOLS[case])[0])
+    x = np.random.default_rng(case).integers(-99, 0, (2, 3, 7, 6)).astype(np.float32)
+    y = run_reference(graph.build(), {"x": x})["y"]
+    assert np.array_equal(run_tensors(graph.build(), {"x": x}, ["y"])["y"], y)
 
 
 MIXED = {

@@ -45,10 +45,22 @@ def find_moves(function: Any, shape: Sequence[int]) -> list[Moved] | None:
     size = math.prod(shape)
     if not 0 < size <= _MOST:
         return None
-    numbered = np.arange(1, size + 1) + size * np.arange(_EVENTS)[:, None]
-    results = keras.tree.flatten(function(keras.ops.convert_to_tensor(numbered.reshape(-1, *shape), dtype="float32")))
-    found = [_moved(to_numpy(result).astype(np.float64), size) for result in results]
-    return None if any(move is None for move in found) else [move for move in found if move is not None]
+    given = [
+        np.arange(1, size + 1) + size * np.arange(_EVENTS)[:, None],
+        # in disorder, so that what sorts or interpolates is told from what moves
+        np.random.default_rng(0).permutation(size * _EVENTS).reshape(_EVENTS, size) - size,
+    ]
+    results = [
+        keras.tree.flatten(function(keras.ops.convert_to_tensor(values.reshape(-1, *shape), dtype="float32")))
+        for values in given
+    ]
+    found = [_moved(to_numpy(result).astype(np.float64), size) for result in results[0]]
+    moves = [move for move in found if move is not None]
+    if len(moves) != len(found):
+        return None
+    expected = (np.where(m.places < 0, m.constant, given[1][:, m.places]) for m in moves)
+    agree = (np.array_equal(to_numpy(result), wanted) for result, wanted in zip(results[1], expected, strict=True))
+    return moves if all(agree) else None
 
 
 def _moved(result: Array, size: int) -> Moved | None:
@@ -57,7 +69,8 @@ def _moved(result: Array, size: int) -> Moved | None:
     first, steps = result[0], np.diff(result, axis=0)
     own, constant = (steps == size).all(axis=0), (steps == 0).all(axis=0)
     values = np.unique(first[constant])
-    if not (own | constant).all() or len(values) > 1 or ((first < 1) | (first > size))[own].any():
+    outside = (first < 1) | (first > size) | (first != np.rint(first))
+    if not (own | constant).all() or len(values) > 1 or outside[own].any():
         return None
     return Moved(np.where(own, first - 1, -1).astype(np.int64), float(values[0]) if len(values) else 0.0)
 

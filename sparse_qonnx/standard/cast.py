@@ -8,8 +8,10 @@ from onnx import TensorProto
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsAlias
+from sparse_qonnx.integers import integers
 from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
+from sparse_qonnx.standard._truth import refuse_firmware
 
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE)
 INTEGERS = {TensorProto.INT32: 31, TensorProto.INT64: 63}
@@ -28,6 +30,9 @@ class Cast(StandardOp):
         grid, target = node.grids[0], node.attributes.get("to", TensorProto.FLOAT)
         if grid is None or target in FLOATS:
             return NodeProof((grid,))
+        if target == TensorProto.BOOL:
+            shape = (1,) * grid.lo.ndim
+            return NodeProof((Grid(integers(0).reshape(shape), integers(1).reshape(shape), 0),), grid.bits)
         if grid.divisor != 1:
             return NodeProof((None,))
         whole = grid if grid.frac <= 0 else Grid(_truncated(grid.lo, grid.frac), _truncated(grid.hi, grid.frac), 0)
@@ -41,7 +46,10 @@ class Cast(StandardOp):
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsAlias:
         grid = node.grids[0]
-        if grid is not None and grid.frac > 0 and node.attributes.get("to", TensorProto.FLOAT) not in FLOATS:
+        target = node.attributes.get("to", TensorProto.FLOAT)
+        if target == TensorProto.BOOL:
+            refuse_firmware(node)
+        if grid is not None and grid.frac > 0 and target not in FLOATS:
             problem = f"drops the {grid.frac} bits behind the point: it is not supported in firmware"
             raise UnsupportedNodeError(node.where, problem, allowed="integers", fix="use a quantizer of no such bits")
         return HlsAlias()
