@@ -85,6 +85,8 @@ class DenseComposer(Composer):
             "conv1d",
             "rearrange",
             "pool1d",
+            "function",
+            "function",
         ]
         for _ in range(self.pick([1, 2, 0, 3, 2])):
             move = self.pick(moves)
@@ -102,6 +104,36 @@ class DenseComposer(Composer):
         (x,) = self.call(layer, last.name, other.name)
         grown = last.shape[-1] * (2 if cls == "Concatenate" else 1)
         return Dense(x, (*last.shape[:-1], grown))
+
+    def function(self, value: Dense) -> Dense:
+        """A function of keras.ops: what moves values, and arithmetic with numbers on a grid."""
+        *rest, last = value.shape
+        text, grown = self.pick(
+            [
+                ("x[..., ::-1]", last),
+                ("x[..., 1:]", last - 1),
+                ("ops.roll(x, 1, 1)", last),
+                ("ops.take(x, [0, 0, -1], -1)", 3),
+                ("ops.repeat(x, 2, -1)", 2 * last),
+                ("ops.concatenate([x, -x], -1)", 2 * last),
+                ("ops.split(ops.concatenate([x, x * 0.5], -1), 2, -1)[1]", last),
+                ("ops.flip(ops.stack([x, x], -1), -1)[..., 0]", last),
+                (f"ops.pad(x, {((0, 0),) * len(value.shape) + ((1, 2),)}, constant_values=0.25)", last + 3),
+                ("ops.relu(x - 0.125)", last),
+                ("ops.abs(x)", last),
+                ("ops.square(x)", last),
+                ("ops.clip(x, -0.5, 1.25)", last),
+                ("ops.maximum(x, x[..., ::-1])", last),
+                ("x / 4 + 0.5", last),
+                ("x - ops.max(x, axis=-1, keepdims=True)", last),
+                ("ops.where(x > 0.25, x, -1.0)", last),
+            ]
+        )
+        if grown == 0:
+            return self.dense(value)
+        (x,) = self.call(self.layer("Function", "function", text), value.name)
+        self.note(f"function {text.partition('(')[0] if text.startswith('ops') else text}")
+        return Dense(x, (*rest, grown))
 
     def dot(self, value: Dense) -> Dense:
         """The scalar product of a vector with itself, differently quantized."""
@@ -227,6 +259,10 @@ class DenseComposer(Composer):
             layer = self.layer(cls, "floating", *positional)
             (x,) = self.call(replace(layer, weights=(*self.weights()[:2], 0.0, 0.0)), value.name)
             return Dense(x, (*value.shape[:-1], 2) if cls == "Dense" else value.shape)
+        if self.rarely(3):
+            self.note("argmax head")
+            (x,) = self.call(self.layer("Function", "place", "ops.argmax(x, axis=-1)"), value.name)
+            return Dense(x, value.shape[:-1])
         self.note(f"float head {kind}")
         (x,) = self.call(self.layer("Activation", "head", kind), value.name)
         return replace(value, name=x)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fuzz.composer import Dense, Sparse
 from fuzz.quantizers import OVERFLOWS, ROUNDINGS, SEEDS, features, quantizations
-from fuzz.recipe import Network
+from fuzz.recipe import Layer, Network
 from fuzz.sparse_layers import SparseComposer
 
 SIZES = st.sampled_from([4, 5, 3, 6, 7, 2, 1, 8, 10])
@@ -44,6 +44,25 @@ def _scope(composer: SparseComposer) -> tuple[tuple[tuple[str, Any], ...], ...]:
     return tuple(everywhere.items()), tuple(data.items())
 
 
+def _before(composer: SparseComposer, shape: tuple[int, int, int]) -> tuple[tuple[int, ...], list[Layer]]:
+    """The shape of an input, and layers that make an image of `shape` of it; mostly none."""
+    height, width, channels = shape
+    if not composer.rarely(5):
+        return shape, []
+    kinds = ["flat", "flat", "turned", "cropped", "scaled", "padded"]
+    kind = composer.pick(kinds if min(height, width) > 2 else kinds[:-1])
+    composer.note(f"input {kind}")
+    if kind == "flat":
+        return (height * width * channels,), [Layer("Reshape", "shaped", (shape,))]
+    if kind == "turned":
+        return (channels, height, width), [Layer("Permute", "turned", ((2, 3, 1),))]
+    if kind == "cropped":
+        return (height + 1, width + 2, channels), [Layer("Cropping2D", "cropped", (((1, 0), (1, 1)),))]
+    if kind == "scaled":
+        return shape, [Layer("Rescaling", "scaled", (0.5,))]
+    return (height - 2, width - 2, channels), [Layer("ZeroPadding2D", "padded", (1,))]
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
     """A network with one reduction, rarely two (of one input or of two)."""
@@ -59,14 +78,17 @@ def networks(draw: st.DrawFn) -> Network:
         if number == 0 or draw(st.booleans()):
             name = f"image{number + 1}"
             shape = (draw(SIZES), draw(SIZES), composer.pick([1, 2, 3]))
-            inputs.append((name, shape))
+            given, moves = _before(composer, shape)
+            inputs.append((name, given))
         composer.note("several channels" if shape[2] > 1 else "one channel")
         source = name
+        for move in moves:
+            (source,) = composer.call(replace(move, name=composer.name(move.name)), source)
         if composer.rarely(8):
             found = draw(quantizations("datalane", 4))
             composer.note("Quantizer before InputReduce", *features("standalone", found))
             layer = replace(composer.layer("Quantizer", "quantizer", found), widths=(("", found.widths),))
-            (source,) = composer.call(layer, name)
+            (source,) = composer.call(layer, source)
         values = composer.body(composer.reduction(source, shape))
         outputs += _outputs(composer, values, side)
     if any("side1" in step.inputs for step in composer.steps):

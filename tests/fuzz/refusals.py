@@ -39,7 +39,7 @@ DOCUMENTED = (
     Refusal("slope", UnsupportedLayerError, r"negative_slope=0\.3", ("misuse: elementwise",)),
     Refusal("dense layer on a map", UnsupportedLayerError, r"is applied to the sparse", ("misuse: elementwise",)),
     Refusal("sigmoid on a sparse map", UnsupportedLayerError, r"sparse feature map", ("misuse",)),
-    Refusal("different pixels", UnsupportedLayerError, r"pixels", ("misuse: merge",)),
+    Refusal("an image where pixels are wanted", UnsupportedLayerError, r"is a dense tensor", ("merge of different",)),
     Refusal("no counterpart", UnsupportedLayerError, r"BatchNormalization\): has no exact", ("misuse",)),
     Refusal("product of two data tensors", UnsupportedLayerError, r"QDot\): has no exact", ("layer QDot",)),
     Refusal("unstable softmax, no input quantizer", UnsupportedLayerError, r"enable_iq=False", ("layer QSoftmax",)),

@@ -170,7 +170,7 @@ class SparseComposer(DenseComposer):
             others = [v for v in values[:-1] if v.pixels != last.pixels and v.shape[:2] == last.shape[:2]] or others
         other = self.pick(others)
         if other.pixels != last.pixels:
-            self.note("misuse: merge of different pixels")
+            self.note("merge of different pixels")
         fits = other.shape == last.shape
         kinds = [
             "Add",

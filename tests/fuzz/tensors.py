@@ -15,7 +15,7 @@ from sparse_qonnx.graph import all_values
 Array = NDArray[Any]
 Tensors = dict[str, Array]
 
-LOSE_NAN = ("ReduceMax", "AveragePool", "MaxPool", "MatMul")
+LOSE_NAN = ("ReduceMax", "AveragePool", "MaxPool", "MatMul", "ArgMax")
 """Standard operators in which NaN is not handled alike by onnxruntime and by onnx's reference: maxima keep or drop it
 by its place, and linear algebra libraries skip products with 0, which would be NaN with it or an infinity."""
 

@@ -9,6 +9,17 @@ import keras
 import numpy as np
 
 
+class Function:
+    """A function of keras.ops, called as a layer is."""
+
+    def __init__(self, text, name):
+        self.compute = eval(f"lambda x: {text}", {"ops": keras.ops})
+        self.name = name
+
+    def __call__(self, x):
+        return self.compute(x)
+
+
 def set_weights(layer, seed, scale, step, zeros=0.0):
     """Kernels, biases and statistics: normally distributed, on multiples of `step` (0: anywhere), some exactly 0."""
     rng = np.random.default_rng(seed)

@@ -16,24 +16,16 @@ from sparse_qonnx.export.quantizers import fills, quantizer_steps, to_numpy
 from sparse_qonnx.export.registry import handler
 from sparse_qonnx.export.values import DenseValue, MaskValue, SparseValue, Tensor
 
-FIX = "bring them to the same pixels with the same reduction and poolings, or flatten them first"
-
 
 def _operands(call: LayerCall) -> list[Tensor]:
-    """The inputs: all dense, or all sparse on the same pixels."""
+    """The inputs: all sparse on the same pixels, or all dense; maps on different pixels are read as images."""
     inputs = call.inputs
     if len(inputs) < 2 or len(inputs) != len(call.args[0] if len(call.args) == 1 else call.args):
         call.refuse(f"merges {len(inputs)} tensors", allowed="two tensors or more")
     tensors = call.tensors()
     sparse = [value for value in tensors if isinstance(value, SparseValue)]
-    if sparse and len(sparse) != len(tensors):
-        call.refuse("merges a sparse feature map with a dense tensor", allowed="tensors of one kind", fix=FIX)
-    places = {value.coords for value in sparse}
-    if len(places) > 1:
-        names = ", ".join(repr(place.name) for place in sorted(places, key=lambda place: place.name))
-        call.refuse(
-            f"merges feature maps on different pixels: {names}", allowed="feature maps on the same pixels", fix=FIX
-        )
+    if len(sparse) != len(tensors) or len({value.coords for value in sparse}) > 1:
+        tensors = [to_dense(call, value, f"{call.name}.dense{n}") for n, value in enumerate(tensors)]
     return [call.fixed(value) if isinstance(value, DenseValue) else value for value in tensors]
 
 
