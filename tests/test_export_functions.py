@@ -218,6 +218,7 @@ PLACES: dict[str, Function] = {
     "argmax over rows": lambda x: ops.argmax(x, axis=1),
     "argmax with its axis": lambda x: ops.argmax(x, axis=-2, keepdims=True),
     "argmax of zeros with signs": lambda x: ops.argmax(ops.concatenate([-x, x], axis=1), axis=1),
+    "argmax of averages": lambda x: ops.argmax(ops.mean(x, axis=2), axis=1),
     "argmax as a float": lambda x: ops.cast(ops.argmax(x, axis=1), "float32"),
     "argmax and more": lambda x: ops.argmax(x, axis=1) * 2,
     "argmax, reshaped": lambda x: ops.reshape(ops.argmax(x, axis=1), (-1, 12)),

@@ -6,14 +6,11 @@ import numpy as np
 
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.hlscall import ConfigValue, HlsCall, Symbol, sample_shape, strides_of, view
-from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 
 
 class ArgMax(StandardOp):
     """The place of the largest value along an axis, the first one of equal ones: an integer."""
-
-    operands = (Operand.FACTOR,)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:

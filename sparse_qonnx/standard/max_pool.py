@@ -10,11 +10,14 @@ import numpy as np
 from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Array, NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 
 
 class MaxPool(StandardOp):
     """The largest value of each window `[B, C, ...]`; what lies beyond the edge is never it."""
+
+    operands = (Operand.FACTOR,)
 
     @classmethod
     def compute(cls, x: Array, **attributes: Any) -> Array:

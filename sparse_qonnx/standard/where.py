@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sparse_qonnx.grid import NodeContext, NodeProof, common_grid, union
 from sparse_qonnx.hlscall import HlsCall
+from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.standard._elementwise import as_sample
 from sparse_qonnx.standard._truth import refuse_firmware
@@ -11,6 +12,8 @@ from sparse_qonnx.standard._truth import refuse_firmware
 
 class Where(StandardOp):
     """One of two numbers, by a truth value."""
+
+    operands = (Operand.VALUE, Operand.ADDEND, Operand.ADDEND)
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
