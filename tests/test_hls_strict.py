@@ -18,15 +18,12 @@ BACKEND = _paths.hls_backend()
 WARNINGS = ("-pedantic", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-uninitialized")
 COMPILERS = {"g++": "-std=c++11", "clang++": "-std=c++14"}
 HEADERS = sorted(p.relative_to(BACKEND).as_posix() for p in (BACKEND / "kernels").rglob("*.h"))
-# common/select.h brings in the versions of it that count and record.
-INSTRUMENTS = {
-    name: sorted(
-        p.relative_to(BACKEND).as_posix()
-        for p in (BACKEND / "sim" / name).glob("*.h")
-        if p.name not in ("counted_select.h", "recorded_select.h")
-    )
-    for name in ("census", "netlist")
-}
+# common/select.h brings in the version of it that records.
+RECORDER = sorted(
+    p.relative_to(BACKEND).as_posix()
+    for p in (BACKEND / "sim" / "netlist").glob("*.h")
+    if p.name != "recorded_select.h"
+)
 
 
 def compile_strictly(compiler: str, *arguments: str) -> None:
@@ -39,7 +36,7 @@ def compile_strictly(compiler: str, *arguments: str) -> None:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_headers_alone(compiler: str, tmp_path: Path) -> None:
-    """Each in a translation unit of its own, as C-simulation and as the instruments see it."""
+    """Each in a translation unit of its own, as C-simulation and as the recorder see it."""
 
     def sources(names: list[str]) -> list[str]:
         for name in names:
@@ -48,9 +45,8 @@ def test_headers_alone(compiler: str, tmp_path: Path) -> None:
 
     simulated = ["-isystem", str(find_ap_headers()), "-I", str(BACKEND), "-I", str(BACKEND / "sim")]
     compile_strictly(compiler, *simulated, *sources(HEADERS))
-    for name, own in INSTRUMENTS.items():
-        folders = ["-I", str(BACKEND / "sim" / name), "-I", str(BACKEND)]
-        compile_strictly(compiler, f"-DSPARSE_QONNX_{name.upper()}", *folders, *sources([*HEADERS, *own]))
+    folders = ["-I", str(BACKEND / "sim" / "netlist"), "-I", str(BACKEND)]
+    compile_strictly(compiler, "-DSPARSE_QONNX_NETLIST", *folders, *sources([*HEADERS, *RECORDER]))
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -1,30 +1,24 @@
-"""What a design would instantiate, counted: the kernels compiled once more with number types that count.
+"""What a design would instantiate, counted: the nodes of its netlist, which the kernels themselves record.
 
-`hls_backend/sim/census` says how. Counts are of hardware before a synthesis tool optimizes it across operations; they
-depend on the project only, never on data, and every variant of a kernel is counted by the same instrument.
+Counts are of hardware before anything optimizes it across operations; they depend on the design only, never on data,
+and every variant of a kernel is counted by the same instrument.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.table import Table as RichTable
 
-from sparse_qonnx import _paths, html
-from sparse_qonnx.errors import ToolError
-from sparse_qonnx.hls import emit
-from sparse_qonnx.hls.headers import compiler_command
+from sparse_qonnx import html
 from sparse_qonnx.hls.schedule import schedule
-from sparse_qonnx.hls.templates import render
-from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
-from sparse_qonnx.system.atomic import as_output_error, scratch_folder
-from sparse_qonnx.system.processes import run_child
+from sparse_qonnx.hls.typed import Layer, TypedGraph
+from sparse_qonnx.rtl import count
+from sparse_qonnx.rtl import record as recorder
+from sparse_qonnx.rtl.reader import read_netlist
 from sparse_qonnx.text import marked_up
 
 KINDS = ("multiply", "multiply_constant", "add", "compare", "select", "register", "rom", "logic")
@@ -32,9 +26,6 @@ KINDS = ("multiply", "multiply_constant", "add", "compare", "select", "register"
 
 HEADLINE = ("multiply", "multiply_constant", "select")
 """What an FPGA design of this kind consists of: the bits by which two designs are compared."""
-
-_BRANCHED = 3
-"""Exit code of the census of a kernel that needs the value of data."""
 
 
 @dataclass
@@ -189,54 +180,26 @@ def _short(number: int) -> str:
     return str(number) if number < 10_000 else f"{number / 1000:,.0f}k"
 
 
-def take_census(folder: Path, graph: TypedGraph) -> Census:
-    """Count a project's operations.
+def take_census(graph: TypedGraph) -> Census:
+    """Count a design's operations.
 
     Args:
-        folder: the project.
-        graph: what is in it.
+        graph: with variants and factors chosen.
 
     Raises:
-        ToolError: no compiler, or a kernel that cannot be counted.
+        ToolError: no compiler.
+        UnsupportedNodeError, ModelFileError: a netlist that cannot be recorded, or is too large.
     """
     plan = schedule(graph)
-    with scratch_folder() as scratch:
-        lines = _run(folder, census_source(graph), scratch)
-    operations = {layer.config_name: Operations(buffer_bits=_buffer_bits(layer, graph)) for layer in graph.layers}
-    cycles: dict[str, int] = {}
-    for word, name, *rest in lines:
-        if word == "cycles":
-            cycles[name] = int(rest[0])
-        else:
-            kind, a, b, n = rest
-            operations[name].counts[kind, int(a), int(b)] += int(n)
+    recorded = {layer.name: layer for layer in read_netlist(recorder.record(graph).splitlines()).layers}
     layers = []
     for layer, stage in zip(graph.layers, plan.stages, strict=True):
         if not layer.trace_only:
-            key, kernel = layer.config_name, layer.call.function_name
-            layers.append(
-                LayerCensus(layer.node, kernel, operations[key], stage.interval, stage.latency, cycles.get(key, 0))
-            )
+            hardware, kernel = recorded[layer.config_name], layer.call.function_name
+            operations = Operations(count.instances(hardware), _buffer_bits(layer, graph))
+            cycles = count.cycles(hardware)
+            layers.append(LayerCensus(layer.node, kernel, operations, stage.interval, stage.latency, cycles))
     return Census(tuple(layers), plan.interval, plan.latency)
-
-
-def census_source(graph: TypedGraph) -> str:
-    """The C++ program that calls every layer once, on inputs of any value."""
-    pad = " " * 4
-    body = emit.using(graph)
-    for layer in (la for la in graph.layers if not la.trace_only):
-        body += [f"{pad}{{", f'{pad}const sparse_qonnx::census::layer_scope layer("{layer.config_name}");']
-        for t in _distinct(layer.inputs + layer.outputs):
-            array = f"{t.type_name} {t.identifier}[{t.size}]"
-            body.append(f"{pad}{f'{t.stream_type()} {t.identifier}' if t.values_per_word else array};")
-        arrays = (t for t in _distinct(layer.inputs) if not t.values_per_word)
-        body += [f"{pad}any_value({t.identifier}, {t.size});" for t in arrays]
-        body += [*emit.call_lines(layer), f"{pad}}}"]
-    return render("census.cpp.in", BODY="\n".join(body))
-
-
-def _distinct(tensors: Iterable[Tensor]) -> list[Tensor]:
-    return list({t.identifier: t for t in tensors}.values())
 
 
 def _buffer_bits(layer: Layer, graph: TypedGraph) -> int:
@@ -245,23 +208,3 @@ def _buffer_bits(layer: Layer, graph: TypedGraph) -> int:
     return sum(
         (t.values_per_word or t.size) * t.type.width * (1 if t.identifier in outputs else 2) for t in layer.outputs
     )
-
-
-def _run(folder: Path, source: str, scratch: Path) -> list[list[str]]:
-    compiler = compiler_command()
-    with as_output_error("temporary folder"):
-        (scratch / "census.cpp").write_text(source, encoding="utf-8")
-    census = _paths.hls_backend() / "sim" / "census"
-    command = [*compiler, "-std=c++11", "-O1", "-Wno-unknown-pragmas", "-DSPARSE_QONNX_CENSUS", "-I", str(census)]
-    command += ["-iquote", str(folder / "firmware"), "-o", str(scratch / "census"), str(scratch / "census.cpp")]
-    done = run_child(command, env={"TMPDIR": str(scratch)})
-    if done.returncode != 0:
-        error = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr[:300])
-        raise ToolError(
-            shlex.join(compiler), f"cannot compile the census: {error}", fix=f"read {str(folder / 'firmware')!r}"
-        )
-    counted = run_child([str(scratch / "census")])
-    if counted.returncode != 0:
-        problem = counted.stderr.strip() if counted.returncode == _BRANCHED else f"ended with {counted.returncode}"
-        raise ToolError("census", problem, allowed="kernels without branches on data", fix="see common/select.h")
-    return [line.split() for line in counted.stdout.splitlines()]

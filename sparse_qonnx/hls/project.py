@@ -272,11 +272,11 @@ class HlsProject:
         """Count what every layer instantiates: multipliers, selectors, adders, registers, without a synthesis tool.
 
         Raises:
-            ToolError: no compiler, or a kernel that cannot be counted.
-            OutputPathError: the project was replaced by another, or the disk is full.
+            ToolError: no compiler.
+            UnsupportedNodeError, ModelFileError: a kernel that cannot be recorded, or a netlist that is too large.
+            OutputPathError: the disk is full.
         """
-        with working_in(self.folder, self._manifest):
-            return take_census(self.folder, self.graph)
+        return take_census(self.graph)
 
     # ---- synthesis --------------------------------------------------------------------------------------------------
 

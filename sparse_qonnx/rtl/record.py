@@ -91,7 +91,7 @@ def _compile(graph: TypedGraph, scratch: Path) -> Path:
         for name, text in texts.items():
             (scratch / name).write_text(text, encoding="utf-8")
     program = scratch / "record"
-    command = [*compiler, *FLAGS, "-I", str(backend / "sim" / "netlist"), "-I", str(scratch)]
+    command = [*compiler, *FLAGS, "-iquote", str(backend / "sim" / "netlist"), "-iquote", str(scratch)]
     done = _finished([*command, "-o", str(program), str(scratch / "netlist.cpp")], scratch)
     if done.returncode != 0:
         error = next((line for line in done.stderr.splitlines() if "error:" in line), done.stderr[:300])

@@ -1,10 +1,10 @@
 #ifndef SPARSE_QONNX_COMMON_HARDWARE_H_
 #define SPARSE_QONNX_COMMON_HARDWARE_H_
 
-// What the instruments that read the kernels as hardware (sim/netlist, sim/census) have to be told, because no number
-// type can see it. Nothing at all in synthesis and C-simulation. These are statements: no semicolon follows.
+// What the recorder, which reads the kernels as hardware (sim/netlist), has to be told, because no number type can see
+// it. Nothing at all in synthesis and C-simulation. These are statements: no semicolon follows.
 
-#if defined(SPARSE_QONNX_NETLIST)
+#ifdef SPARSE_QONNX_NETLIST
 
 #include "loops.h"
 
@@ -23,17 +23,6 @@
 // First in a function: what follows happens where `enable` holds; a stream is not read where it does not.
 #define SPARSE_QONNX_ONLY_WHERE(enable) const sparse_qonnx::netlist::read_scope sparse_qonnx_read(enable);
 
-#elif defined(SPARSE_QONNX_CENSUS)
-
-#include "counts.h"
-
-#define SPARSE_QONNX_LOOP(variable, trip_count, interval) \
-    static const char sparse_qonnx_census_loop = 0;       \
-    const sparse_qonnx::census::body_scope sparse_qonnx_census_body(&sparse_qonnx_census_loop, trip_count, interval);
-
-#define SPARSE_QONNX_REGISTERS(array, n) sparse_qonnx::census::count_registers(array, n);
-#define SPARSE_QONNX_ONLY_WHERE(enable) (void)(enable);
-
 #else
 
 #define SPARSE_QONNX_LOOP(variable, trip_count, interval)
@@ -41,11 +30,11 @@
 #define SPARSE_QONNX_ONLY_WHERE(enable) \
     if (!(enable)) return;
 
-#endif
+#endif  // SPARSE_QONNX_NETLIST
 
 // C-simulation only: the rest of this iteration would change nothing, so it need not be computed. Hardware does not
 // skip.
-#if defined(__SYNTHESIS__) || defined(SPARSE_QONNX_NETLIST) || defined(SPARSE_QONNX_CENSUS)
+#if defined(__SYNTHESIS__) || defined(SPARSE_QONNX_NETLIST)
 #define SPARSE_QONNX_SKIP_IDLE(condition)
 #else
 #define SPARSE_QONNX_SKIP_IDLE(condition) \

@@ -42,10 +42,6 @@ struct chunk_start {
 #pragma HLS INLINE
         row = 1;
         column = 1;
-#ifdef SPARSE_QONNX_CENSUS
-        row = coord_T(varying<CONFIG_T::height>(0)) + coord_T(1);
-        if (chunk::n_rows == 0) column = coord_T(varying<CONFIG_T::width>(0)) + coord_T(1);
-#endif
     }
 
     // To the next chunk, where `enable` holds.

@@ -4,13 +4,11 @@
 #include "hardware.h"
 #include "number.h"
 
-// Choices that depend on data, without branches: what the hardware does anyway, and what can be counted
-// (sim/netlist/recorded_select.h and sim/census/counted_select.h hold the versions that do).
+// Choices that depend on data, without branches: what the hardware does anyway, and what can be recorded
+// (sim/netlist/recorded_select.h holds the versions that do).
 
-#if defined(SPARSE_QONNX_NETLIST)
+#ifdef SPARSE_QONNX_NETLIST
 #include "recorded_select.h"
-#elif defined(SPARSE_QONNX_CENSUS)
-#include "counted_select.h"
 #else
 
 namespace sparse_qonnx {

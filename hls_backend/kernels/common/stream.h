@@ -12,11 +12,6 @@ namespace sparse_qonnx {
 template <class T, unsigned N>
 struct beat {
     T values[N];
-#ifdef SPARSE_QONNX_CENSUS
-    void set_any() {
-        for (unsigned i = 0; i < N; i++) values[i].set_any();
-    }
-#endif
 };
 
 // The next word where `enable` holds; otherwise none is taken, and the values are any.

@@ -209,22 +209,24 @@ inline wire shift_right(const wire& x, const wire& distance) {
     return node(op::VSHR, range, {x, distance});
 }
 
-// To the left, or to the right by a negative distance, in a type of `width` bits.
-inline wire shift(const wire& x, const wire& left, const int width, const bool is_signed) {
-    if (used(x).is_constant() && x.lo == 0) return x;
-    if (used(left).is_constant()) {
-        if (left.lo >= width) return wire(0);
-        const int distance = static_cast<int>(left.lo < -max_bits ? -max_bits : left.lo);
+// x << distance or x >> distance in a type of `width` bits; a negative distance goes the other way.
+inline wire shift(const wire& x, const wire& distance, const bool is_left, const int width, const bool is_signed) {
+    if (used(x).is(0)) return x;
+    if (used(distance).is_constant()) {
+        const wide left = is_left ? distance.lo : -distance.lo;
+        if (left >= width) return wire(0);
+        const int n = static_cast<int>(left < -max_bits ? -max_bits : left);
         // What is shifted out at the top leaves first: an exact result could be too wide.
-        return shift_by(distance > 0 ? wrap(x, width - distance, is_signed) : x, distance);
+        return shift_by(n > 0 ? wrap(x, width - n, is_signed) : x, n);
     }
     const int room = width + (is_signed ? 0 : 1);
-    if (left.lo >= 0) return shift_left(x, left, room);
-    const wire right = subtract(wire(0), left);
-    if (right.lo >= 0) return shift_right(x, right);
+    if (distance.lo >= 0) return is_left ? shift_left(x, distance, room) : shift_right(x, distance);
+    const wire back = subtract(wire(0), distance);
+    if (back.lo >= 0) return is_left ? shift_right(x, back) : shift_left(x, back, room);
     // One of the two is used; the other's distance only has to be no negative number.
-    const wire up = slice(left, 0, length(left.hi)), down = slice(right, 0, length(right.hi));
-    return choose(less(left, wire(0)), shift_right(x, down), shift_left(x, up, room));
+    const wire there = slice(distance, 0, length(distance.hi)), other = slice(back, 0, length(back.hi));
+    const wire left = shift_left(x, is_left ? there : other, room), right = shift_right(x, is_left ? other : there);
+    return choose(less(distance, wire(0)), is_left ? right : left, is_left ? left : right);
 }
 
 }  // namespace netlist

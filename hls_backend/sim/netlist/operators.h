@@ -122,12 +122,12 @@ SPARSE_QONNX_WITH_PLAIN(!=, beside_plain<T>)
 
 template <int W, int I, bool S, class T>
 number<W, I, S> operator<<(const number<W, I, S>& x, const T distance) {
-    return number<W, I, S>(shift(x.value(), value_of(distance), W, S));
+    return number<W, I, S>(shift(x.value(), value_of(distance), true, W, S));
 }
 
 template <int W, int I, bool S, class T>
 number<W, I, S> operator>>(const number<W, I, S>& x, const T distance) {
-    return number<W, I, S>(shift(x.value(), subtract(wire(0), value_of(distance)), W, S));
+    return number<W, I, S>(shift(x.value(), value_of(distance), false, W, S));
 }
 
 template <int W, int I, bool S>
