@@ -70,7 +70,7 @@ fuzz: $(STAMP)
 
 # Published models and N random networks through every kernel variant and parallel factor, C-simulated.
 variants: $(STAMP)
-	$(BIN)/python tests/run_variants.py --networks $(if $(filter 1000,$(N)),20,$(N)) --seed $(SEED)
+	$(BIN)/python tests/run_variants.py --networks $(if $(filter 1000,$(N)),20,$(N)) --seed $(SEED) $(VARIANTS_FLAGS)
 
 # Hostile model files through every command, see docs/security.md.
 fuzz-files: $(STAMP)

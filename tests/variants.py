@@ -16,10 +16,14 @@ from onnx import ModelProto
 
 from sparse_qonnx.hls import to_hls
 from sparse_qonnx.hls.absorb import can_read_pixels
+from sparse_qonnx.hls.balance import balance
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.factors import supported
 from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
+from sparse_qonnx.rtl.interpret import interpret
+from sparse_qonnx.rtl.reader import read_netlist
+from sparse_qonnx.rtl.record import record
 
 Options = dict[str, Any]
 REDUCTIONS = ("stream", "chunk", "scan", "tree", "streamed")
@@ -85,13 +89,42 @@ def _pick(values: Sequence[Any], level: int) -> Any:
     return values[(0, len(values) // 2, -1)[level]]
 
 
+def netlist_mismatches(
+    graph: TypedGraph, inputs: Mapping[str, NDArray[Any]], wanted: Mapping[str, NDArray[Any]]
+) -> dict[str, int]:
+    """Values of the recorded netlist that differ from `wanted`, by tensor."""
+    netlist = read_netlist(record(graph).splitlines())
+    found = interpret(netlist, {t.identifier: steps_of(t, inputs[t.name]) for t in graph.inputs}, check=True)
+    tensors = dict(graph.views) | {t.name: t for t in graph.outputs}
+    return {
+        name: int(np.count_nonzero(found[t.identifier][:, : t.size] != steps_of(t, wanted[name])))
+        for name, t in tensors.items()
+        if name in wanted and t.identifier in found
+    }
+
+
+def steps_of(tensor: Tensor, values: NDArray[Any]) -> NDArray[np.int64]:
+    """The integers that an array of the firmware holds, `[B, size]`: numerators where a divisor is pending."""
+    steps = np.asarray(values, np.float64).reshape(len(values), -1) * tensor.divisor * 2.0**tensor.type.frac
+    return np.rint(steps).astype(np.int64)
+
+
 def mismatches(
     model: ModelProto,
     inputs: Mapping[str, NDArray[Any]],
     wanted: Mapping[str, NDArray[Any]],
     config: Options,
+    is_netlist: bool = False,
 ) -> dict[str, int]:
-    """Values of the firmware that differ from `wanted`, by tensor; heads from tables by more than they state."""
+    """Values of the firmware that differ from `wanted`, by tensor; heads from tables by more than they state.
+
+    With `is_netlist` those of the netlist that the firmware records, without C-simulation and without the heads.
+    """
+    if is_netlist:
+        options = HlsConfig.read(config)
+        graph = balance(lower(model, options), options).graph
+        exact = {n: v for n, v in wanted.items() if n in graph.views and not graph.views[n].tolerance}
+        return netlist_mismatches(graph, inputs, exact)
     with TemporaryDirectory() as folder:
         project = to_hls(model, Path(folder) / "firmware", config=config)
         names = [name for name in wanted if name in project.tensors]
