@@ -124,17 +124,16 @@ def test_sparse_output() -> None:
     assert [o.name for o in proto.graph.output] == ["conv1.dense"]
 
 
-def test_merging_different_pixels_is_refused() -> None:
+def test_maps_on_different_pixels_merge_as_the_images_that_they_are() -> None:
     from sparsepixels.layers import InputReduce
 
-    from sparse_qonnx.export import export
-
-    source = keras.Input((6, 6, 1), name="x_in")
-    a, _ = InputReduce(n=3, name="reduce_a")(source)
-    b, _ = InputReduce(n=5, name="reduce_b")(source)
-    model = keras.Model(source, flat(L.Add(name="add")([a, b])))
-    with pytest.raises(UnsupportedLayerError, match=r"'add' \(Add\).*'reduce_a.coords', 'reduce_b.coords'.*flatten"):
-        export(model)
+    source = keras.Input((8, 7, 2), name="x_in")
+    (a, mask), (b, _) = (InputReduce(n=n, learn_n=False, name=f"reduce_{n}")(source) for n in (3, 5))
+    for merged in (L.Add(name="add")([a, b]), L.Concatenate(name="joined")([a, source])):
+        assert_exact(keras.Model(source, flat(merged)), events())
+    model = keras.Model(source, flat(conv(2, "conv1")([L.Add(name="add")([a, b]), mask])))
+    with pytest.raises(UnsupportedLayerError, match=r"'conv1' \(QConv2DSparse\): its feature map is a dense tensor"):
+        assert_exact(model, events())
 
 
 def test_nested_and_shared() -> None:
