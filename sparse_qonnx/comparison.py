@@ -37,6 +37,7 @@ class Comparison:
         values: how many values were compared.
         mismatches: how many of them differ by more than the tolerance.
         largest: largest absolute difference.
+        ties: how many values differ, but by a tie that the other one decides by luck, proven by the exact number.
     """
 
     tensor: str
@@ -48,6 +49,7 @@ class Comparison:
     mismatches: int = 0
     largest: float = 0.0
     counterpart: str = ""
+    ties: int = 0
 
     @property
     def label(self) -> str:
@@ -59,8 +61,10 @@ class Comparison:
         """Whether all values agree."""
         return self.mismatches == 0
 
-    def add(self, reference: Array, other: Array) -> None:
+    def add(self, reference: Array, other: Array, on_ties: Array | None = None) -> None:
         """Count another batch, values of any (equal) shape; NaN equals NaN.
+
+        In the events `on_ties` `[B]` differences come from a tie, and count as such.
 
         A value that one side holds as float32 and the other as float64 is compared as float32: where a quotient was
         rounded, only its nearest float32 is the same number on both sides.
@@ -75,7 +79,11 @@ class Comparison:
         with np.errstate(invalid="ignore"):
             difference = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
         difference = np.nan_to_num(difference, nan=np.inf, posinf=np.inf)
-        self.mismatches += int(np.count_nonzero(difference > self.tolerance))
+        wrong = difference > self.tolerance
+        if on_ties is not None:
+            self.ties += int(np.count_nonzero(wrong[on_ties]))
+            wrong[on_ties], difference[on_ties] = False, 0.0
+        self.mismatches += int(np.count_nonzero(wrong))
         self.largest = max(self.largest, float(difference.max(initial=0.0)))
 
     def __add__(self, other: Comparison) -> Comparison:
@@ -84,6 +92,7 @@ class Comparison:
             self,
             values=self.values + other.values,
             mismatches=self.mismatches + other.mismatches,
+            ties=self.ties + other.ties,
             largest=max(self.largest, other.largest),
         )
 
@@ -133,7 +142,7 @@ class ComparisonTable(Sequence[Comparison]):
         for (label, tolerance), found in self._by_label().items():
             if not all(row.ok for row in found):
                 bad.append(len(rows))
-            cells = {row.other: f"{row.mismatches:,}" for row in found}
+            cells = {row.other: f"{row.mismatches:,}" + (f" (tie: {row.ties:,})" if row.ties else "") for row in found}
             values, largest = max(row.values for row in found), max(row.largest for row in found)
             numbers = (*(cells.get(other, "-") for other in others), f"{largest:.3g}", f"{tolerance:.3g}")
             rows.append((label, f"{values:,}", *numbers))
@@ -270,7 +279,8 @@ class Report:
             return f"MISMATCH: {sum(r.mismatches for r in wrong):,} values in {tensors} ({compared})"
         if self.problems:
             return f"DIFFERENT OUTPUTS ({compared})"
-        return f"No mismatch: {compared}"
+        ties = sum(row.ties for row in self.table)
+        return f"No mismatch: {compared}" + (f"; {ties:,} values differ by ties" if ties else "")
 
     @property
     def remarks(self) -> list[str]:

@@ -58,6 +58,7 @@ class Implementation:
         tolerances: stated largest errors of its tensors.
         why: the reason of these errors.
         left_out: outputs of the file that it says it does not compute.
+        adds_quotients: whether it divides at once and adds rounded quotients, where the file carries the division.
         same_names: whether an inner tensor with the name of one in the file is that one.
     """
 
@@ -67,6 +68,7 @@ class Implementation:
     tolerances: Mapping[str, float] = field(default_factory=dict)
     why: str = "the firmware computes it with a table, whose error is stated"
     left_out: Collection[str] = ()
+    adds_quotients: bool = False
     same_names: bool = True
 
 
@@ -213,7 +215,8 @@ def of_keras(keras_model: Any, proto: ModelProto, notes: list[str]) -> Implement
         notes.append(f"{name}: the same weights under other names, so only outputs are compared")
     interface = Interface(dict(reference.inputs), reference.outputs, tensors)
     why = "Keras adds up quotients, each rounded once; the file divides an exact sum"
-    return Implementation(name, interface, run, tolerances, why, same_names=not renamed)
+    adds = bool(tolerances)
+    return Implementation(name, interface, run, tolerances, why, adds_quotients=adds, same_names=not renamed)
 
 
 _FLOAT64_SUM = 2.0**-40

@@ -34,6 +34,7 @@ from sparse_qonnx.offgrid import OffGrid
 from sparse_qonnx.passes.infer_grids import infer_grids, input_types
 from sparse_qonnx.passes.remembered import proven_once
 from sparse_qonnx.runtime import affordable_batch, check_inputs, input_dtypes, input_shapes
+from sparse_qonnx.ties import Ties
 
 Array = NDArray[Any]
 
@@ -127,6 +128,7 @@ class Verifier:
         self._implementations = self._all(proto, keras_model, project, others)
         self._inputs = {each.name: pair_inputs(self._file, each.interface) for each in self._implementations}
         self._rows = self._pairs(_Tolerances(proto))
+        self._names, self._ties = ValueNames(proto), Ties(proto, infer_grids(proto))
         self._reference = session_runner(proto, list(self._file.tensors), "function")
 
     def _all(
@@ -159,10 +161,16 @@ class Verifier:
         wanted = self._reference(batch)
         found = {each.name: self._run(each, batch) for each in self._implementations}
         rows = []
+        on_ties = {
+            each.name: self._ties.excused(wanted, found[each.name])
+            for each in self._implementations
+            if self._ties and each.adds_quotients
+        }
         for each, pair, tolerance, reason in self._rows:
             renamed = "" if pair.counterpart == pair.tensor else pair.counterpart
             row = Comparison(pair.tensor, REFERENCE, each.name, tolerance, reason, counterpart=renamed)
-            row.add(wanted[pair.tensor], np.asarray(found[each.name][pair.counterpart]))
+            tied = on_ties.get(each.name, {}).get(self._names.held(pair.tensor))
+            row.add(wanted[pair.tensor], np.asarray(found[each.name][pair.counterpart]), tied)
             rows.append(row)
         off_grid = sum((OffGrid.count(v, self._types.get(n)) for n, v in given.items()), OffGrid())
         names = [each.name for each in self._implementations]

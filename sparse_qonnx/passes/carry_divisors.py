@@ -134,7 +134,8 @@ class _Carrier:
         if write.existing:
             self.pending[node.output[0]] = _Pending(write.existing, total)
         elif total == 1:
-            self._append(node, inputs)
+            self.nodes.append(write.replacement or _with_inputs(node, inputs))
+            self.changed |= write.replacement is not None
         else:
             self._append_scaled(write.replacement or _with_inputs(node, inputs), attributes, total)
 

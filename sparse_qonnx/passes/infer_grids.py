@@ -10,6 +10,7 @@ from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 from sparse_qonnx.fixed import FixedPointType
 from sparse_qonnx.graph import all_values, read_metadata, tensor_shape
 from sparse_qonnx.grid import Array, Grid, NodeContext, NodeProof
+from sparse_qonnx.numerators import read_numerators
 from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.ops._base import Shape
 from sparse_qonnx.passes.remembered import remembered
@@ -22,7 +23,10 @@ PRECISION_KEY = "sparse_qonnx.input_precision."
 
 @dataclass
 class Proof:
-    """What is known of a graph: grids by tensor name, node proofs by node name, and constant tensors."""
+    """What is known of a graph: grids by tensor name, node proofs by node name, and constant tensors.
+
+    Values of which the graph holds numerators have a grid, too, under their own names.
+    """
 
     grids: dict[str, Grid | None] = field(default_factory=dict)
     nodes: dict[str, NodeProof] = field(default_factory=dict)
@@ -103,6 +107,10 @@ def infer_grids(model: ModelProto) -> Proof:
         proof.nodes[node.name] = result
         for name, grid in zip(node.output, result.outputs, strict=False):
             proof.grids[name] = grid
+    for name, stated in read_numerators(model).items():
+        numerators = proof.grids.get(name)
+        if numerators is not None:
+            proof.grids.setdefault(stated.value, stated.grid_of_values(numerators))
     return proof
 
 

@@ -23,8 +23,7 @@ class MatMul(StandardOp):
         if x is None or weights is None or weights.lo is not weights.hi or weights.lo.ndim != 2:
             return NodeProof((None,))
         sample = tuple(int(d) for d in node.shapes[0][1:] if isinstance(d, int))
-        last = (*(1,) * (len(sample) - 1), sample[-1])
-        shape = x.lo.shape if x.lo.shape[-1] == sample[-1] else last
+        shape = (*x.lo.shape[:-1], sample[-1])
         sums = dot(
             x.with_limits(np.broadcast_to(x.lo, shape), np.broadcast_to(x.hi, shape)).occupied(x.occupancy), weights.lo
         )

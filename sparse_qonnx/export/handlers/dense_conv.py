@@ -30,7 +30,9 @@ def _pads(call: LayerCall, spatial: tuple[int, ...]) -> list[int]:
     return [before for before, _ in pairs] + [after for _, after in pairs]
 
 
-def _transpose(call: LayerCall, part: str, order: list[int]) -> Step:
+def transpose_step(call: LayerCall, part: str, order: list[int]) -> Step:
+    """A permutation of the axes, that of the events among them and first."""
+
     def emit(value: Tensor, name: str) -> Tensor:
         assert isinstance(value, DenseValue)
         (result,) = call.graph.node("Transpose", [value.name], [name], perm=order)
@@ -67,9 +69,9 @@ def conv(call: LayerCall) -> Tensor:
 
     steps: list[Step] = quantizer_steps(call, layer.iq, "iq", rank) if layer.enable_iq else []
     steps += [
-        _transpose(call, "channels_first", [0, rank, *range(1, rank)]),
+        transpose_step(call, "channels_first", [0, rank, *range(1, rank)]),
         ("conv", convolve),
-        _transpose(call, "linear", [0, *range(2, rank + 1), 1]),
+        transpose_step(call, "linear", [0, *range(2, rank + 1), 1]),
         *activation_steps(call, layer.activation),
     ]
     if layer.enable_oq:

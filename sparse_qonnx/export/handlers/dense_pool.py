@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sparse_qonnx.export.call import LayerCall, Step
 from sparse_qonnx.export.foreign import convert
+from sparse_qonnx.export.handlers.dense_conv import same_padding, transpose_step
 from sparse_qonnx.export.handlers.shape import to_dense
 from sparse_qonnx.export.quantizers import quantizer_steps
 from sparse_qonnx.export.registry import handler
@@ -68,6 +71,8 @@ def _windows(call: LayerCall, op_type: str) -> Tensor:
     size, spatial = tuple(layer.pool_size), value.shape[:-1]
     partial = any(n % s for n, s in zip(spatial, size, strict=True))
     whole = tuple(layer.strides) == size and not (partial and layer.padding == "same")
+    if op_type == "ReduceMean" and not whole and layer.data_format == "channels_last":
+        return _any_windows(call, value)
     if not whole or layer.data_format != "channels_last":
         if not hasattr(layer, "enable_iq"):
             return convert(call)[0]
@@ -87,6 +92,31 @@ def _windows(call: LayerCall, op_type: str) -> Tensor:
     axes = [2 * n + 2 for n in range(len(spatial))]
     steps = [_without_rest(call, tuple(n - n % s for n, s in zip(spatial, size, strict=True)))] if partial else []
     steps += [("cut", split), _reduce(call, op_type, axes, False, call.output_shapes[0])]
+    return _with_quantizers(call, value, steps)
+
+
+def _any_windows(call: LayerCall, value: DenseValue) -> Tensor:
+    """The average of windows that overlap, leave gaps, or reach over the edge, where they hold fewer values."""
+    layer, spatial, rank = call.layer, value.shape[:-1], len(value.shape)
+    shape = call.output_shapes[0]
+    pairs = [(0, 0)] * len(spatial)
+    if layer.padding == "same":
+        pairs = [same_padding(*each) for each in zip(spatial, layer.pool_size, layer.strides, strict=True)]
+    geometry: dict[str, Any] = {
+        "kernel_shape": list(layer.pool_size),
+        "strides": list(layer.strides),
+        "pads": [before for before, _ in pairs] + [after for _, after in pairs],
+    }
+
+    def pool(source: Tensor, name: str) -> Tensor:
+        (result,) = call.graph.node("AveragePool", [source.name], [name], **geometry)
+        return DenseValue(result, (shape[-1], *shape[:-1]))
+
+    steps = [
+        transpose_step(call, "channels_first", [0, rank, *range(1, rank)]),
+        ("average", pool),
+        transpose_step(call, "channels_last", [0, *range(2, rank + 1), 1]),
+    ]
     return _with_quantizers(call, value, steps)
 
 

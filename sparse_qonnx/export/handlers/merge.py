@@ -151,11 +151,12 @@ def _scaled(call: LayerCall, factor: float) -> Step:
 
 @handler("keras.layers.Average")
 def average(call: LayerCall) -> Tensor:
-    """Mean of a power of two of tensors."""
-    count = len(call.inputs)
-    if count & (count - 1):
-        call.refuse(f"averages {count} tensors, which leaves the grid", allowed="2, 4, 8, ... tensors", fix="use Add")
-    return _elementwise(call, "Add", [_scaled(call, 1 / count)])
+    """Mean: a sum, divided by the number of tensors."""
+    number = len(call.inputs)
+    if number & (number - 1) == 0:
+        return _elementwise(call, "Add", [_scaled(call, 1 / number)])
+    count = call.graph.constant(f"{call.name}.count", np.array(number, dtype=np.float32))
+    return _elementwise(call, "Add", [call.elementwise("divided", "Div", [count])])
 
 
 @handler("hgq.layers.QAveragePow2")
