@@ -195,7 +195,7 @@ def of_keras(keras_model: Any, proto: ModelProto, notes: list[str]) -> Implement
 
     if isinstance(keras_model, str | os.PathLike):
         keras_model = load_model(keras_model)
-    tolerances = _of_quotients(proto)
+    tolerances = quotient_tolerances(proto)
     wide = bool(tolerances) or any(
         v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in all_values(proto).values()
     )
@@ -223,7 +223,7 @@ _FLOAT64_SUM = 2.0**-40
 """Relative to the largest value: what the roundings of a sum of quotients in float64 stay far below."""
 
 
-def _of_quotients(proto: ModelProto) -> dict[str, float]:
+def quotient_tolerances(proto: ModelProto) -> dict[str, float]:
     """By name, how far Keras may be off where a division is carried: it is made first there, and its result rounded."""
     proof, values, found = infer_grids(proto), all_values(proto), {}
     carried = read_numerators(proto)

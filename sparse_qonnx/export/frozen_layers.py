@@ -104,10 +104,37 @@ class FrozenLayers:
         if id(layer) not in self._copies:
             with default_dtype("float64"):
                 copy = _rebuilt(layer)
+                if isinstance(copy, keras.layers.AveragePooling3D):
+                    _without_kernel(copy)
                 copy(*visit.args, **visit.kwargs)  # builds it
             _share_weights(layer, copy)
             self._copies[id(layer)] = copy
         return self._copies[id(layer)]
+
+
+def _without_kernel(layer: Any) -> None:
+    """TensorFlow has no average of three dimensions in float64 on a CPU: NumPy forms it."""
+    size, strides = tuple(layer.pool_size), tuple(layer.strides)
+
+    def pooled(image: Array) -> Array:
+        shape = tuple(int(n) for n in layer.compute_output_shape(image.shape)[1:])
+        spans = list(zip(image.shape[1:4], shape[:3], size, strides, strict=True))
+        padded = layer.padding == "same"
+        before = [max((out - 1) * s + window - n, 0) // 2 if padded else 0 for n, out, window, s in spans]
+        result = np.empty((len(image), *shape))
+        for place in np.ndindex(*shape[:3]):
+            corner = [p * s - b for p, s, b in zip(place, strides, before, strict=True)]
+            part = tuple(slice(max(c, 0), c + window) for c, window in zip(corner, size, strict=True))
+            result[(slice(None), *place)] = image[(slice(None), *part)].mean(axis=(1, 2, 3))
+        return result
+
+    def call(inputs: Any, training: bool | None = None) -> Any:  # noqa: ARG001  # Keras passes it
+        import keras
+
+        quantized = layer.iq(inputs) if getattr(layer, "enable_iq", False) else inputs
+        return keras.ops.convert_to_tensor(pooled(to_numpy(quantized)))
+
+    layer.call = call
 
 
 def _rebuilt(layer: Any) -> Any:

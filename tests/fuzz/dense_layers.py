@@ -50,10 +50,24 @@ class DenseComposer(Composer):
     def dense_pool(self, value: Dense) -> Dense:
         height, width, channels = value.shape
         cls = self.pick(["AveragePooling2D", "MaxPooling2D", "QAveragePooling2D", "QMaxPooling2D"])
-        size = (min(self.pick([2, 1, 3]), height), min(self.pick([2, 1, 3]), width))
+        size = (min(self.pick([2, 1, 3, 5, 7]), height), min(self.pick([2, 1, 3, 5, 6]), width))
+        if "Average" in cls and self.rarely(3):
+            return self.dense_average(value, cls, size)
         self._note_windows(cls, (height, width), size)
         (x,) = self.call(self._pooling(cls, (size,), 4), value.name)
         return Dense(x, (height // size[0], width // size[1], channels))
+
+    def dense_average(self, value: Dense, cls: str, size: tuple[int, int]) -> Dense:
+        """Windows that overlap, leave gaps, or reach over the edge."""
+        height, width, channels = value.shape
+        padding, strides = self.pick(["same", "valid"]), (self.pick([2, 1, 3]), self.pick([1, 2, 3]))
+        layer = self._pooling(cls, (size,), 4)
+        layer = replace(layer, settings=(*layer.settings, ("strides", strides), ("padding", padding)))
+        self.note("average of any windows", "average by no power of two")
+        (x,) = self.call(layer, value.name)
+        reach = (0, 0) if padding == "same" else (size[0] - 1, size[1] - 1)
+        rows, columns = (-(-(n - r) // s) for n, r, s in zip((height, width), reach, strides, strict=True))
+        return Dense(x, (rows, columns, channels))
 
     def dense(self, value: Dense) -> Dense:
         units = self.pick([2, 3, 1, 4])

@@ -32,7 +32,6 @@ FLOATS = ("misuse: elementwise", "float layer")
 DOCUMENTED = (
     Refusal("more than 53 bits", PrecisionError, r"needs \d+ bits to be exact"),
     Refusal("weights wider than 24 bits", PrecisionError, r"weights .* need \d+ bits"),
-    Refusal("quantizer on a sum of quotients", PrecisionError, r"sum of quotients", ("average by no power of two",)),
     Refusal("strides", UnsupportedLayerError, r"strides=", ("misuse: convolution", "misuse: pooling")),
     Refusal("padding", UnsupportedLayerError, r"padding=", ("misuse: convolution", "misuse: pooling")),
     Refusal("activation", UnsupportedLayerError, r"activation='(sigmoid|tanh|leaky_relu)'", ("misuse",)),

@@ -91,7 +91,7 @@ class SparseComposer(DenseComposer):
     def pool(self, value: Sparse) -> Sparse:
         height, width, channels = value.shape
         cls = self.pick(["AveragePooling2DSparse", "MaxPooling2DSparse"])
-        size = tuple(min(self.pick([2, 1, 3, 2, 4]), n) for n in (height, width))
+        size = tuple(min(self.pick([2, 1, 3, 2, 4, 5, 6, 7]), n) for n in (height, width))
         settings: dict[str, Any] = {}
         if self.rarely(40):
             settings = self.pick([{"strides": 1}, {"padding": "same"}])
