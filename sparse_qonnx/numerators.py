@@ -73,6 +73,11 @@ class ValueNames:
         self._stated = read_numerators(model)
         self._held = {stated.value: name for name, stated in self._stated.items()}
 
+    @property
+    def values(self) -> list[str]:
+        """Names of values of which the file holds numerators."""
+        return list(self._held)
+
     def shown(self, tensor: str) -> str:
         """The name under which people know what a tensor holds."""
         return self._stated[tensor].value if tensor in self._stated else tensor

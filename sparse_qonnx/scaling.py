@@ -54,6 +54,9 @@ class Carrying:
     operands: ClassVar[tuple[Operand, ...]] = ()
     """What each input is; the last entry stands for all inputs behind it, none at all for "values only"."""
 
+    asks_for_zero: ClassVar[bool] = False
+    """Whether the operator does something else where a sum is exactly 0."""
+
     @classmethod
     def scaling(cls, node: NodeContext) -> tuple[Operand, ...]:
         """`operands` of this node, for operators in which it depends on the node."""

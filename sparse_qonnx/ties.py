@@ -1,4 +1,4 @@
-"""Ties: where a quantizer behind a carried division stands exactly between two of its values.
+"""Ties: where a quantizer behind a carried division stands exactly between two of its values, or a sum is exactly 0.
 
 The file divides an exact numerator, so it decides a tie by the rounding mode. Keras adds up quotients, each rounded
 once: where the exact sum is a tie, its own is a hair beside it or not, and it decides by luck. Only such values, and
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from sparse_qonnx.fixed import QuantizerFormat, RoundingMode
-from sparse_qonnx.graph import all_values
+from sparse_qonnx.graph import all_values, initializers
+from sparse_qonnx.numerators import Numerators, read_numerators
 from sparse_qonnx.passes.infer_grids import Proof, node_context
 from sparse_qonnx.standard import rule_of
 from sparse_qonnx.standard.cast import Cast
@@ -51,6 +52,41 @@ class _Quantizer:
     behind: frozenset[str]
 
 
+@dataclass(frozen=True)
+class _Sum:
+    """The sums of an operator that adds a bias where they are not 0.
+
+    Attributes:
+        result: numerators of the sums with their bias.
+        source: what is summed, or the name of its values.
+        value: name of the values.
+        divisor: of the numerators.
+        behind: every tensor that depends on it, itself among them.
+    """
+
+    result: str
+    source: str
+    value: str
+    divisor: int
+    behind: frozenset[str]
+
+    def events(self, exact: Mapping[str, Array], other: Mapping[str, Array]) -> Array:
+        """Events in which a sum is 0, where nothing else differs if that can be seen."""
+        theirs = other.get(self.value)
+        sums, divisor = (exact[self.result], self.divisor) if self.result in exact else (exact[self.value], 1)
+        is_zero = sums == 0
+        if theirs is None or theirs.shape != sums.shape:
+            found = is_zero.any(axis=2) & exact[self.source].any(axis=2)
+            return found.any(axis=1)  # type: ignore[no-any-return]
+        ours = sums.astype(np.float64) / divisor
+        differs = np.abs(ours - theirs) > _NEAR * max(1.0, float(np.abs(ours).max(initial=0.0)))
+        return differs.any(axis=(1, 2)) & ~(differs & ~is_zero).any(axis=(1, 2))  # type: ignore[no-any-return]
+
+
+_NEAR = 2.0**-30
+"""Less than any bias, more than what is left of a sum of quotients in float64 that should be 0."""
+
+
 class Ties:
     """Finds the events of a batch in which another implementation may decide otherwise.
 
@@ -61,10 +97,11 @@ class Ties:
 
     def __init__(self, model: ModelProto, proof: Proof) -> None:
         self._quantizers = list(_quantizers(model, proof))
+        self._sums = list(_sums(model))
 
     def __bool__(self) -> bool:
         """Whether there is any quantizer behind a division."""
-        return bool(self._quantizers)
+        return bool(self._quantizers or self._sums)
 
     def excused(self, exact: Mapping[str, Array], other: Mapping[str, Array]) -> dict[str, Array]:
         """By tensor the events `[B]` that stand on a tie which the other implementation may have decided otherwise.
@@ -75,6 +112,11 @@ class Ties:
                 it differs there; of one that does not, any tie counts.
         """
         found: dict[str, Array] = {}
+        for each in self._sums:
+            known = each.source in exact and (each.result in exact or each.value in exact)
+            events = each.events(exact, other) if known else np.zeros(1, dtype=bool)
+            if events.any():
+                found |= {name: found.get(name, False) | events for name in each.behind}
         for quantizer in self._quantizers:
             if quantizer.numerators not in exact or (quantizer.coords and quantizer.coords not in exact):
                 continue
@@ -111,6 +153,36 @@ def _fractional_bits(quantizer: _Quantizer, exact: Mapping[str, Array], shape: t
     return np.broadcast_to(bits, shape)
 
 
+def _sums(model: ModelProto) -> Iterator[_Sum]:
+    names = read_numerators(model)
+    for node in model.graph.node:
+        rule = rule_of(node.domain, node.op_type)
+        if rule is None or not rule.asks_for_zero or len(node.input) < 4 or not node.input[3]:
+            continue
+        result = node.output[0]
+        stated = names.get(result) or next(_divisions(model, result), None)
+        if stated is not None:
+            source = names[node.input[0]].value if node.input[0] in names else node.input[0]
+            yield _Sum(result, source, stated.value, stated.divisor, _behind(model, result))
+
+
+def _divisions(model: ModelProto, numerators: str) -> Iterator[Numerators]:
+    """What a Div makes of numerators."""
+    tensors = initializers(model)
+    for node in model.graph.node:
+        if rule_of(node.domain, node.op_type) is Div and node.input[0] == numerators and node.input[1] in tensors:
+            yield Numerators(node.output[0], int(tensors[node.input[1]].flat[0]))
+
+
+def _behind(model: ModelProto, name: str) -> frozenset[str]:
+    """Every tensor that depends on one, itself among them."""
+    found = {name}
+    for node in model.graph.node:
+        if not found.isdisjoint(reads(node)):
+            found.update(node.output)
+    return frozenset(found)
+
+
 def _quantizers(model: ModelProto, proof: Proof) -> Iterator[_Quantizer]:
     values = all_values(model)
     maker = {name: node for node in model.graph.node for name in node.output}
@@ -128,9 +200,6 @@ def _quantizers(model: ModelProto, proof: Proof) -> Iterator[_Quantizer]:
             source = maker.get(source.input[0])
         if form is None or source is None or rule_of(source.domain, source.op_type) is not Div:
             continue
-        behind = {node.output[0]}
-        for other in model.graph.node:
-            if not behind.isdisjoint(reads(other)):
-                behind.update(other.output)
         coords = node.input[4] if form.at_pixels else ""
-        yield _Quantizer(node.output[0], source.input[0], grid.divisor, form, coords, frozenset(behind))
+        behind = _behind(model, node.output[0])
+        yield _Quantizer(node.output[0], source.input[0], grid.divisor, form, coords, behind)

@@ -204,6 +204,7 @@ class SparseConv(SparseOp):
     )
     outputs = (Port("Y", "[B, N, F]", "sums, on the same coords"),)
     operands = (Operand.FACTOR, Operand.VALUE, Operand.FACTOR, Operand.ADDEND)
+    asks_for_zero = True
 
     @classmethod
     def compute(cls, *inputs: Array | None, **attributes: Any) -> tuple[Array, ...]:

@@ -351,8 +351,8 @@ class _Case:
 
     def _agree_but_for_ties(self, who: str, exact: Tensors, found: Tensors, stock: Tensors) -> None:
         """Keras decides a tie behind a sum of quotients by luck: such an event is left out from there on."""
-        tied = self.ties.excused(stock, found)
         names = ValueNames(self.proto)
+        tied = self.ties.excused(stock | names.given([n for n in names.values if names.held(n) in stock], stock), found)
         for name, values in found.items():
             kept = ~tied.get(names.held(name), np.zeros(len(values), dtype=bool))
             if not kept.all():
