@@ -191,3 +191,46 @@ def test_average(case: str, tmp_path: Path) -> None:
         assert compared >= {"NumPy", "qonnx", "Keras (float64)"} | ({"C-simulation"} if case in IN_FIRMWARE else set())
         last = [row for row in report.table if row.tensor == model.output_names[0]]
         assert all(row.tolerance == 0 for row in last) and len(last) >= 3
+
+
+def foreign(op_type: str, **attributes: Any) -> Any:
+    """A graph as another tool writes it: a channels-first image, its average, a product, a ReLU, a quantizer."""
+    from sparse_qonnx.graph import GraphBuilder
+
+    graph = GraphBuilder("foreign")
+    (x,) = graph.node(op_type, [graph.input("x", (2, 7, 9))], ["average"], **attributes)
+    (x,) = graph.node("Flatten", [x], ["flat"], axis=1)
+    weights = np.random.default_rng(1).integers(-8, 8, (graph.shape(x)[1], 3)) / 8
+    (x,) = graph.node("MatMul", [x, graph.quantized_constant("w", weights.astype(np.float32))], ["sums"])
+    (x,) = graph.node("Relu", [x], ["relu"])
+    formats = [graph.constant(f"q.{k}", np.float32(v)) for k, v in (("k", 0), ("i", 3), ("f", 4))]
+    modes = {"rounding_mode": "RND_CONV", "overflow_mode": "SAT"}
+    graph.output(graph.sparse("FixedPointQuant", [x, *formats], ["q"], **modes)[0])
+    return graph.build()
+
+
+@pytest.mark.parametrize(
+    ("op_type", "attributes"),
+    [
+        ("GlobalAveragePool", {}),
+        ("AveragePool", {"kernel_shape": [3, 5], "strides": [2, 2], "pads": [1, 2, 1, 2]}),
+        ("AveragePool", {"kernel_shape": [3, 2], "auto_pad": "SAME_LOWER"}),
+        ("AveragePool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 0, 1, 1], "count_include_pad": 1}),
+        ("AveragePool", {"kernel_shape": [3, 3], "strides": [2, 3], "ceil_mode": 1}),
+        ("AveragePool", {"kernel_shape": [2, 2], "dilations": [2, 3]}),
+    ],
+)
+def test_averages_of_other_tools(op_type: str, attributes: dict[str, Any]) -> None:
+    """The averages are those of onnxruntime; behind them one division decides."""
+    from sparse_qonnx.passes import finalize
+    from sparse_qonnx.passes.attach_functions import attach_functions
+    from sparse_qonnx.runtime import run_tensors
+
+    given = attach_functions(foreign(op_type, **attributes))
+    made = finalize(given, "ap_fixed<6,3>")
+    assert [node.op_type for node in made.graph.node].count("Div") == 1
+    x = (np.random.default_rng(2).integers(-32, 32, (300, 2, 7, 9)) / 8).astype(np.float32)
+    found = run_tensors(made, {"x": x}, ["average", "q", "relu"])
+    wanted = run_tensors(given, {"x": x}, ["average"])["average"]
+    assert np.allclose(found["average"], wanted, rtol=0, atol=1e-5)
+    assert np.array_equal(found["q"], np.minimum(np.round(found["relu"] * 16) / 16, 8 - 1 / 16))

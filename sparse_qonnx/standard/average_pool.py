@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import Array, NodeContext, NodeProof
+from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.scaling import Operand, SumWriter
 from sparse_qonnx.standard._base import StandardOp
 
@@ -39,6 +41,11 @@ class AveragePool(StandardOp):
                 name = write.node(f"turned{n}", "Transpose", [name], perm=rotated)
         write.last("Transpose", [name], perm=rotated)
         return math.prod(divisor for _, divisor in found)
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        """Firmware has its sums; the average itself is left only where they could not be written."""
+        raise UnsupportedNodeError(node.where, f"averages {list(node.shapes[0])}", allowed="images of known size")
 
 
 def _sums(node: NodeContext, axis: int, size: int, out: int) -> tuple[Array, int]:

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from sparse_qonnx.errors import UnsupportedNodeError
 from sparse_qonnx.grid import NodeContext, NodeProof
+from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.scaling import Operand, SumWriter
 from sparse_qonnx.standard._base import StandardOp
 
@@ -29,3 +31,8 @@ class GlobalAveragePool(StandardOp):
         axes = write.constant("axes", np.arange(2, len(node.shapes[0])))
         write.last("ReduceSum", [write.inputs[0], axes], keepdims=1)
         return math.prod(sizes)
+
+    @classmethod
+    def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
+        """Firmware has its sums; the average itself is left only where they could not be written."""
+        raise UnsupportedNodeError(node.where, f"averages {list(node.shapes[0])}", allowed="images of known size")
