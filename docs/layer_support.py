@@ -102,7 +102,9 @@ def rows() -> Iterator[tuple[str, str, Row]]:
     for title, build in _functions():
         yield (
             "keras.ops",
-            f"`{title}`" if title.startswith("x") else ", ".join(_as_code(t) for t in title.split(", ")),
+            f"`{title}`"
+            if "x" in (title[0], title.partition("(")[2][:1])
+            else ", ".join(_as_code(t) for t in title.split(", ")),
             build,
         )
 
@@ -239,9 +241,7 @@ def _functions() -> Iterator[tuple[str, Row]]:
 
     written: dict[str, Callable[[Any], Any]] = {
         "x[:, 1:, ::-1]": lambda x: x[:, 1:, ::-1],
-        "reshape, ravel, expand_dims, squeeze": lambda x: ops.squeeze(
-            ops.expand_dims(ops.reshape(x, (-1, 36, 2)), 1), 1
-        ),
+        "reshape, expand_dims, squeeze": lambda x: ops.squeeze(ops.expand_dims(ops.reshape(x, (-1, 36, 2)), 1), 1),
         "transpose, swapaxes, moveaxis": lambda x: ops.moveaxis(
             ops.swapaxes(ops.transpose(x, (0, 3, 1, 2)), 1, 2), 3, 1
         ),
