@@ -67,15 +67,20 @@ class Integers(NDArrayOperatorsMixin):
     """An immutable array of exact integers; behaves as a NumPy array of Python integers would."""
 
     __slots__ = ("_reach", "values")
+    values: Array
+    _reach: int | None
 
-    def __init__(self, values: ArrayLike, reach: int | None = None) -> None:
+    def __init__(self, values: ArrayLike | int, reach: int | None = None) -> None:
         """`values` are integers of any type; `reach` is a magnitude that none of them exceeds, where one is known."""
+        if isinstance(values, int) and -LIMIT < values < LIMIT:  # by far the most frequent: numbers in formulas
+            self.values, self._reach = np.array(values, dtype=np.int64), abs(values)
+            return
         # NumPy reads a list that holds 2**63 as floating-point numbers
         array = np.asarray(values, dtype=None if hasattr(values, "dtype") else object)
         if array.dtype != np.int64:
             array, reach = _settled(array), None
-        self.values: Array = array
-        self._reach: int | None = reach
+        self.values = array
+        self._reach = reach
         if array.dtype == np.int64 and self.reach >= LIMIT:
             self.values = array.astype(object)
 
@@ -226,7 +231,7 @@ class Integers(NDArrayOperatorsMixin):
         return _reduced(np.maximum, self, axis, keepdims=keepdims)
 
 
-def integers(values: ArrayLike) -> Array:
+def integers(values: ArrayLike | int) -> Array:
     """Exact integers from integers of any type; typed as the array that they behave as."""
     return cast("Array", Integers.of(values))
 
