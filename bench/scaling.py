@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -35,6 +36,9 @@ UNITS = [10, 40, 160, 640, 1280]
 """Units of the dense layer that weights are counted of."""
 
 STEPS = ("export", "export from Keras", "session", "native", "NumPy", "firmware")
+NOISE = 1e5
+"""Bytes that come and go whatever is measured."""
+
 PATIENCE = 600.0
 """Seconds for one point; what is not done by then is left out."""
 
@@ -69,18 +73,17 @@ def network(side: int, slots: int, channels: int, depth: int, units: int, *, is_
 
 
 def measured(run: Callable[[], object]) -> dict[str, float]:
-    """Seconds of the quickest of up to three calls, and bytes that the first one took."""
+    """Seconds, by the clock and of the processor, of the quickest of three calls or fewer; bytes of the first."""
     from memory import status
 
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    before, times = status("VmRSS"), []
-    while len(times) < 3 and sum(times) < 2:
-        start = time.perf_counter()
+    before, times, used = status("VmRSS"), [], 0
+    while len(times) < 3 and sum(seconds for seconds, _ in times) < 2:
+        start = time.perf_counter(), time.process_time()
         run()
-        times.append(time.perf_counter() - start)
-        if len(times) == 1:
-            used = status("VmHWM") - before
-    return {"seconds": min(times), "bytes": max(used, 0)}
+        times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+        used = used or status("VmHWM") - before
+    return {"seconds": min(t[0] for t in times), "cpu": min(t[1] for t in times), "bytes": max(used, 0)}
 
 
 def point(axis: str, sizes: dict[str, int]) -> None:
@@ -130,11 +133,11 @@ Table = dict[str, dict[int, dict[str, float]]]
 """Seconds and bytes by step and value."""
 
 
-def sweep(axis: str, package: str | None) -> Table:
+def sweep(axis: str, package: str | None, points: int | None) -> Table:
     _, base, values = AXES[axis]
     key = "units" if axis == "weights" else axis
     found: Table = {}
-    for value in UNITS if axis == "weights" else values:
+    for value in (UNITS if axis == "weights" else values)[:points]:
         sizes = {**STANDARD, **base, **({"depth": 1} if axis == "weights" else {}), key: value}
         call = [
             sys.executable,
@@ -159,14 +162,19 @@ def sweep(axis: str, package: str | None) -> Table:
     return found
 
 
-def exponent(points: dict[int, dict[str, float]], what: str) -> float:
-    """Slope of the logarithms over the larger half of the axis, where what is always there counts the least."""
+def exponent(points: dict[int, dict[str, float]], what: str) -> float | None:
+    """Slope of the logarithms over the last three points, where what is always there counts the least.
+
+    None where they are too few, or so little memory that it is noise.
+    """
     places = sorted(points)[-3:]
-    values = [max(points[p][what], 1e-9) for p in places]
-    return float(np.polyfit(np.log(places), np.log(values), 1)[0]) if len(places) > 1 else float("nan")
+    values = [points[p][what] for p in places]
+    if len(places) < 2 or min(values) < (NOISE if what == "bytes" else 1e-9):
+        return None
+    return float(np.polyfit(np.log(places), np.log(values), 1)[0])
 
 
-def rows(axis: str, found: Table) -> list[list[str]]:
+def rows(axis: str, found: Table, clock: str = "seconds") -> list[list[str]]:
     steps = [step for step in STEPS if step in found]
     places = sorted({p for points in found.values() for p in points})
     lines = [[AXES[axis][0], *(f"{step}, s (MB)" for step in steps)]]
@@ -174,20 +182,21 @@ def rows(axis: str, found: Table) -> list[list[str]]:
         line = [f"{place:,}"]
         for step in steps:
             entry = found[step].get(place)
-            line.append("-" if entry is None else f"{entry['seconds']:.3g} ({entry['bytes'] / 1e6:.3g})")
+            line.append("-" if entry is None else f"{entry[clock]:.3g} ({entry['bytes'] / 1e6:.3g})")
         lines.append(line)
-    last = (f"{exponent(found[s], 'seconds'):.2f} ({exponent(found[s], 'bytes'):.2f})" for s in steps)
+    slopes = ([exponent(found[step], what) for what in (clock, "bytes")] for step in steps)
+    last = ("{} ({})".format(*("-" if slope is None else f"{slope:.2f}" for slope in pair)) for pair in slopes)
     return [*lines, ["exponent", *last]]
 
 
-def draw(results: dict[str, Table], before: dict[str, Table], path: Path) -> None:
+def draw(results: dict[str, Table], before: dict[str, Table], path: Path, clock: str) -> None:
     """A panel for each axis, times above memory."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    what = (("seconds", "s", 1.0), ("bytes", "MB", 1e-6))
+    what = ((clock, "s", 1.0), ("bytes", "MB", 1e-6))
     figure, panels = plt.subplots(
         2, len(results), figsize=(4 * len(results), 7), squeeze=False, constrained_layout=True
     )
@@ -214,24 +223,30 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(AXES))
     parser.add_argument("--package", help="source tree whose package is measured")
     parser.add_argument("--before", type=Path, help="scaling.json of an earlier run")
+    parser.add_argument("--points", type=int, help="of each axis, from the smallest on")
+    parser.add_argument("--clock", choices=("seconds", "cpu"), default="seconds", help="cpu: on a machine that is busy")
     parser.add_argument("--point", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.package:
-        use_package(options.package)
     if options.point:
+        if options.package:
+            use_package(options.package)
         point(options.point[0], json.loads(options.point[1]))
         return
     from run import show
 
     options.output.mkdir(parents=True, exist_ok=True)
     package = None if options.package is None else str(Path(options.package).resolve())
+    if package is not None:  # a source tree has no native kernels: those that are installed take their place
+        import sparse_qonnx as sq
+
+        os.environ["SPARSE_QONNX_LIBRARY"] = sq.get_library_path()
     results: dict[str, Table] = {}
     for axis in options.only.split(","):
-        results[axis] = sweep(axis, package)
-        show(f"Time and memory against {AXES[axis][0]}", rows(axis, results[axis]))
+        results[axis] = sweep(axis, package, options.points)
+        show(f"Time and memory against {AXES[axis][0]}", rows(axis, results[axis], options.clock))
         (options.output / "scaling.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     before = json.loads(options.before.read_text(encoding="utf-8")) if options.before else {}
-    draw(results, before, options.output / "scaling.png")
+    draw(results, before, options.output / "scaling.png", options.clock)
     print(f"\nTables and pictures: {options.output}")
 
 

@@ -163,6 +163,7 @@ def test_the_measurement_measures_every_step() -> None:
     assert [e["step"] for e in entries] == ["export", "session", "native", "NumPy", "firmware"]
     assert all(e["seconds"] > 0 and e["bytes"] >= 0 for e in entries)
     scaling = runpy.run_path(str(bench / "scaling.py"))
-    points = {n: {"seconds": n**1.5, "bytes": 7.0 * n} for n in (10, 20, 40, 80)}
+    points = {n: {"seconds": n**1.5, "bytes": 7e6 * n} for n in (10, 20, 40, 80)}
     assert [round(scaling["exponent"](points, what), 6) for what in ("seconds", "bytes")] == [1.5, 1.0]
+    assert scaling["exponent"]({n: {"bytes": 10.0 * n} for n in points}, "bytes") is None, "noise"
     assert scaling["rows"]("depth", {"export": points})[-1] == ["exponent", "1.50 (1.00)"]
