@@ -16,7 +16,7 @@ CASES ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-inputs fuzz-kernels fuzz-sanitized variants properties kill bench bench-scaling census sanitize wheel supported docs sanitize-threads soak mutation coverage clean
+.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-inputs fuzz-kernels fuzz-sanitized variants averages properties kill bench bench-scaling census sanitize wheel supported docs sanitize-threads soak mutation coverage clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -71,6 +71,10 @@ fuzz: $(STAMP)
 # Published models and N random networks through every kernel variant and parallel factor, C-simulated.
 variants: $(STAMP)
 	$(BIN)/python tests/run_variants.py --networks $(if $(filter 1000,$(N)),20,$(N)) --seed $(SEED) $(VARIANTS_FLAGS)
+
+# Networks of the paper's shapes with windows of 3, 5, 6 and 7, value for value in every implementation; needs ../shared.
+averages: $(STAMP)
+	SPARSE_QONNX_AVERAGES=1 $(BIN)/pytest -s tests/test_averages_paper.py $(PYTEST_FLAGS)
 
 # Hostile model files through every command, see docs/security.md.
 fuzz-files: $(STAMP)

@@ -15,6 +15,7 @@ from sparse_qonnx.fixed import QuantizerFormat
 from sparse_qonnx.graph import all_values, tensor_shape
 from sparse_qonnx.grid import FLOAT32_BITS, FLOAT64_BITS, Array, Grid, NodeProof
 from sparse_qonnx.naming import Names
+from sparse_qonnx.numerators import ValueNames
 from sparse_qonnx.ops._base import Shape
 from sparse_qonnx.origin import layers_of
 from sparse_qonnx.passes.infer_grids import infer_grids, input_types, node_context
@@ -129,6 +130,7 @@ class LayeredGraph:
         self.model = model
         self.values = all_values(model)
         self.proof = infer_grids(model)
+        self._values = ValueNames(model)
         types = input_types(model)
         self.inputs = {v.name: (tensor_shape(v), types.get(v.name)) for v in model.graph.input}
         self.layers: dict[str, Layer] = {}
@@ -160,8 +162,12 @@ class LayeredGraph:
 
     def exact_type(self, tensor: str) -> str:
         """The narrowest type that holds every value it can have."""
-        grid = self.proof.grids.get(tensor)
+        grid = self.proof.grids.get(self.shown(tensor))
         return "floating point" if grid is None else grid.describe()
+
+    def shown(self, tensor: str) -> str:
+        """The name under which people know what a tensor holds: that of the values, where it holds numerators."""
+        return self._values.shown(tensor)
 
     def why_exact(self, layer: Layer) -> str:
         """One sentence on the proof: what the arithmetic needs and what there is."""
@@ -173,7 +179,8 @@ class LayeredGraph:
         wide = any(self.is_wide(name) for node in layer.nodes for name in (*node.input, *node.output))
         kind, room = ("float64", FLOAT64_BITS) if wide else ("float32", FLOAT32_BITS)
         text = f"every result on the way fits {layer.bits} bits and a sign, {kind} holds {room}"
-        if any(grid is not None and grid.divisor != 1 for grid in grids):
+        shown = [self.proof.grids.get(self.shown(name)) for name in layer.outputs]
+        if any(grid is not None and grid.divisor != 1 for grid in shown):
             text += "; the division is carried to the next quantizer"
         return text
 

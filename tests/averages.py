@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-SHAPES = (("jet", "l"), ("sparsemnist", "s"), ("sparsemnist", "l"))
+SHAPES = (("jet", "l"), ("jet", "t"), ("sparsemnist", "l"))
 WINDOWS = (3, 5, 6, 7)
 
 

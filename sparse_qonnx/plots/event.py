@@ -78,7 +78,7 @@ def plot_event(
     inputs = _one_event(proto, event)
     drawn = stages(graph)
     outputs = [value.name for value in proto.graph.output]
-    wanted = {name for s in drawn for name in (s.tensor, s.map.coords)} | set(outputs)
+    wanted = {name for s in drawn for name in (graph.shown(s.tensor), s.map.coords)} | set(outputs)
     values = {name: array[0] for name, array in run_tensors(proto, inputs, sorted(wanted), kernels).items()}
     images = [name for name in inputs if inputs[name].ndim == 4]
     kept = {s.image: values[s.map.coords] for s in drawn if s.image}
@@ -94,7 +94,7 @@ def plot_event(
     for name in images:
         _draw_image(next(axes), name, inputs[name][0], kept.get(name))
     for stage in drawn:
-        _draw_features(next(axes), stage, values[stage.tensor], values[stage.map.coords])
+        _draw_features(next(axes), stage, values[graph.shown(stage.tensor)], values[stage.map.coords])
     for name in outputs:
         _draw_output(next(axes), name, values[name])
     if title:

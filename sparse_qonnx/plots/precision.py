@@ -90,7 +90,7 @@ def widths(graph: LayeredGraph, layer: Layer) -> Iterator[Widths]:
     for name in layer.outputs:
         grid = graph.proof.grids.get(name)
         if grid is not None and name not in limited:
-            yield _of_grid(name, "exact range", grid)
+            yield _of_grid(graph.shown(name), "exact range", grid)
 
 
 def _of_grid(name: str, kind: str, grid: Grid) -> Widths:

@@ -20,7 +20,7 @@ class Firmware:
 
 def layer_facts(graph: LayeredGraph, layer: Layer, firmware: Firmware | None) -> list[tuple[str, list[str]]]:
     """Names and values, in the order to show them."""
-    results = [f"{name}: {describe_shape(graph.shape(name)[1:])}" for name in layer.outputs]
+    results = [f"{graph.shown(name)}: {describe_shape(graph.shape(name)[1:])}" for name in layer.outputs]
     kinds = [
         f"{graph.exact_type(name)}, held in {'float64' if graph.is_wide(name) else 'float32'}" for name in layer.outputs
     ]
