@@ -1,6 +1,6 @@
 """The paper's three shapes with windows of 3, 5, 6 and 7, 8 and 16 bits, 100 events each: `make averages`.
 
-Keras in float64, the function bodies, native kernels, NumPy, qonnx and the C-simulation, every tensor; ties are counted.
+Keras in float64, function bodies, native kernels, NumPy, qonnx and C-simulation, every tensor; ties are counted.
 """
 
 from __future__ import annotations
