@@ -65,12 +65,14 @@ def _log(line: str) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
+    from sparse_qonnx.hls.tools import TOOLS
+
     parser = argparse.ArgumentParser(prog="qonnx-to-hls", description="Write FPGA firmware (HLS C++) of an ONNX file.")
     add_version(parser)
     parser.set_defaults(run=_to_hls)
     parser.add_argument("model", metavar="MODEL.onnx", help="model file")
     parser.add_argument("-o", "--output", metavar="FOLDER", help="project folder to write")
-    parser.add_argument("--backend", choices=["Vitis", "Vivado", "VitisUnified"], help="HLS tool (default Vitis)")
+    parser.add_argument("--backend", choices=[*TOOLS], help="HLS tool, or Verilog (default Vitis)")
     parser.add_argument("--part", help="FPGA part (default xcu250-figd2104-2L-e)")
     parser.add_argument("--clock-period", type=float, metavar="NS", help="in ns (default 5)")
     parser.add_argument("--config", metavar="HLS.yml", help="YAML file with options; the three above go before it")
@@ -81,6 +83,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--force", action="store_true", help="replace a project that is already in the folder")
     csim = "compile the C-simulation and compare it with onnxruntime on these events"
     parser.add_argument("--csim", action="append", metavar="X.npy", help=csim)
-    parser.add_argument("--build", action="store_true", help="run the HLS tool, which must be installed")
+    parser.add_argument(
+        "--build", action="store_true", help="run the HLS tool, or yosys for Verilog, which must be installed"
+    )
     add_limits(parser)
     return parser

@@ -58,7 +58,7 @@ def project_files(model: ModelProto, graph: TypedGraph, config: HlsConfig) -> Fi
         **{name: render(name, **values) for name in TOOLS[config.backend].scripts},
     }
     files = {name: text.encode() for name, text in texts.items()} | kernels
-    files[MANIFEST] = _manifest(model, config, [*files, MANIFEST])
+    files[MANIFEST] = manifest(model, config, [*files, MANIFEST])
     return files
 
 
@@ -71,7 +71,7 @@ def _kernel_files(graph: TypedGraph) -> Files:
     return files | {f"sim/{path.name}": path.read_bytes() for path in sorted((backend / "sim").glob("*.h"))}
 
 
-def _manifest(model: ModelProto, config: HlsConfig, names: Iterable[str]) -> bytes:
+def manifest(model: ModelProto, config: HlsConfig, names: Iterable[str]) -> bytes:
     """What the project was made from, and its files; nothing that differs from one machine to another."""
     try:
         release = version("sparse-qonnx")

@@ -68,7 +68,9 @@ PROTOCOLS = {"io_parallel": "ap_vld", "io_stream": "axis"}
 
 OPTIONS: dict[str, Option] = {
     "backend": Option(
-        "Vitis", *_one_of("Vitis", "Vivado", "VitisUnified"), "the tool that the scripts are written for"
+        "Vitis",
+        *_one_of("Vitis", "Vivado", "VitisUnified", "Verilog"),
+        "the HLS tool that the scripts are written for, or the hardware itself as Verilog",
     ),
     "part": Option(
         "xcu250-figd2104-2L-e",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import warnings
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,15 @@ from sparse_qonnx.hls.balance import Choices, balance
 from sparse_qonnx.hls.census import Census, take_census
 from sparse_qonnx.hls.config import HlsConfig
 from sparse_qonnx.hls.csim import Library, compile_library
-from sparse_qonnx.hls.folder import MANIFEST, check_target_folder, model_hash, project_files, working_in, write_project
+from sparse_qonnx.hls.folder import (
+    MANIFEST,
+    Files,
+    check_target_folder,
+    model_hash,
+    project_files,
+    working_in,
+    write_project,
+)
 from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.report import SynthesisReport, read_reports
 from sparse_qonnx.hls.tools import TOOLS, Tool, run_tool
@@ -35,6 +44,13 @@ _BATCH_VALUES = 1 << 17
 """Values of the inputs and wanted tensors that go through the firmware in one call: they stay in a core's cache."""
 
 Progress = Callable[[int, int], None]
+
+
+class Simulated(Protocol):
+    """A compiled firmware: of `hls.csim`, or of a backend's own simulation."""
+
+    def run(self, inputs: Mapping[str, Array], wanted: Iterable[str]) -> tuple[dict[str, Array], int]:
+        """Values of some arrays by identifier, and how many input values were rounded to the input grid."""
 
 
 class OffGridWarning(UserWarning):
@@ -56,7 +72,7 @@ def to_hls(
     Args:
         model: path or ModelProto.
         out_dir: folder of the project; it appears whole or not at all.
-        backend: `Vitis` (the default), `Vivado` or `VitisUnified`; goes before `config`, as do the next two.
+        backend: `Vitis` (the default), `Vivado`, `VitisUnified` or `Verilog`; goes before `config`, as do the next two.
         part: FPGA part.
         clock_period: ns; 5 by default.
         config: options, see `sparse_qonnx.hls.options`.
@@ -76,9 +92,17 @@ def to_hls(
     if options.input_precision:
         proto = state_input_precision(proto, options.input_precision)
     choices = balance(lower(proto, options), options)
-    files = project_files(proto, choices.graph, options)
+    files, project = _project_class(options).write(proto, choices, options)
     write_project(target, files, force)
-    return HlsProject(target, choices.graph, options, choices, files[MANIFEST])
+    return project(target)
+
+
+def _project_class(config: HlsConfig) -> type[HlsProject]:
+    """What a backend makes; Verilog is written by what stands on top of this folder, and found by name."""
+    if config.backend != "Verilog":
+        return HlsProject
+    found: type[HlsProject] = importlib.import_module("sparse_qonnx.rtl.project").VerilogProject
+    return found
 
 
 class HlsProject:
@@ -98,7 +122,15 @@ class HlsProject:
         self.config = config
         self.choices = choices
         self._manifest = manifest
-        self._library: Library | None = None
+        self._library: Simulated | None = None
+
+    @classmethod
+    def write(
+        cls, model: ModelProto, choices: Choices, config: HlsConfig
+    ) -> tuple[Files, Callable[[Path], HlsProject]]:
+        """The files of a project, and the project once they are in a folder."""
+        files = project_files(model, choices.graph, config)
+        return files, lambda folder: cls(folder, choices.graph, config, choices, files[MANIFEST])
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs: it loads the compiled library itself."""

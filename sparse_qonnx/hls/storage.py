@@ -12,8 +12,9 @@ DIRECTIVES = {
     "Vivado": "RESOURCE variable={} core=ROM_2P_BRAM",
     "Vitis": "BIND_STORAGE variable={} type=rom_2p impl=bram",
     "VitisUnified": "BIND_STORAGE variable={} type=rom_2p impl=bram",
+    "Verilog": "",
 }
-"""By backend; Vitis HLS knows `RESOURCE` no more, Vivado HLS `BIND_STORAGE` not yet."""
+"""By backend: Vitis HLS knows `RESOURCE` no more, Vivado HLS `BIND_STORAGE` not yet; Verilog says it to yosys."""
 
 
 def store(graph: TypedGraph, config: HlsConfig) -> TypedGraph:

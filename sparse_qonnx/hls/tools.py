@@ -1,4 +1,4 @@
-"""The three tools a project can be made for: their scripts, and running them."""
+"""The tools a project can be made for: their scripts, and running them."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ TOOLS = {
         flow_target=_VITIS,
         settings=(_LONG_NAMES,),
     ),
+    "Verilog": Tool("yosys, and Vivado for Verilog", ("yosys",), scripts=()),
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from sparse_qonnx import naming
+
 _KEYWORDS = frozenset(
     [
         "always",
@@ -259,24 +261,18 @@ _KEYWORDS = frozenset(
 """Of Verilog-2005, and of SystemVerilog, as which some tools read it."""
 
 
-class Names:
-    """Names of one module, each given once.
+class Names(naming.Names):
+    """Names of one module; two that differ only in case stay apart, too.
 
     Args:
         taken: names that are not free.
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = set(taken)
+        super().__init__((*_KEYWORDS, *taken), spelling=_spelled, key=str.lower, first=2)
 
-    def __call__(self, wanted: str) -> str:
-        """A free name that is `wanted`, or begins with it."""
-        stem = re.sub(r"\W", "_", wanted, flags=re.ASCII)
-        if not re.match(r"[A-Za-z]", stem):
-            stem = f"n_{stem}"
-        name, number = stem, 1
-        while name in self._taken or name.lower() in _KEYWORDS:
-            number += 1
-            name = f"{stem}_{number}"
-        self._taken.add(name)
-        return name
+
+def _spelled(wanted: str) -> str:
+    """The same with the characters that Verilog takes."""
+    name = re.sub(r"\W", "_", wanted, flags=re.ASCII)
+    return name if re.match(r"[A-Za-z]", name) else f"n_{name}"

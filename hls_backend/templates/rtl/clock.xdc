@@ -1,0 +1,1 @@
+create_clock -period @CLOCK_PERIOD@ -name clk [get_ports clk]
