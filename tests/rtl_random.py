@@ -8,6 +8,8 @@ from sparse_qonnx.rtl.netlist import Op, width_of
 from sparse_qonnx.rtl.semantics import interval
 
 MOST_BITS = 30
+WIDTH = MOST_BITS + 1
+"""Of every array element."""
 _BINARY = (Op.ADD, Op.SUB, Op.MUL, Op.AND, Op.OR, Op.XOR, Op.EQ, Op.LT)
 
 
@@ -30,8 +32,7 @@ class RandomLayer:
         for tensor, spans in given.items():
             for index, (lo, hi) in enumerate(spans):
                 ref = self.fresh(lo, hi)
-                text = f"{ref[1:]} {tensor} {index} {width_of(lo, hi)} {int(lo < 0)} {lo} {hi}"
-                self.lines.append(f"input {text}")
+                self.lines.append(f"input {ref[1:]} {tensor} {index} {WIDTH} 1 {lo} {hi}")
                 self.static.append(ref)
 
     def fresh(self, lo: int, hi: int) -> str:
@@ -53,8 +54,7 @@ class RandomLayer:
 
     def node(self, op: Op, args: list[str], param: list[int]) -> str | None:
         """A node; None where it would be a constant, or wider than wanted."""
-        tables = [(0,)] * 0
-        lo, hi = interval(op, [self.span(a) for a in args], tuple(param), tables)
+        lo, hi = interval(op, [self.span(a) for a in args], tuple(param), [])
         if lo == hi or width_of(lo, hi) > MOST_BITS:
             return None
         ref = self.fresh(lo, hi)
@@ -179,7 +179,7 @@ class RandomLayer:
         for index in range(n_outputs):
             ref = self.choose(self.static, 0.05)
             lo, hi = self.span(ref)
-            self.lines.append(f"output t_{self.name} {index} {width_of(lo, hi)} {int(lo < 0)} {ref}")
+            self.lines.append(f"output t_{self.name} {index} {WIDTH} 1 {ref}")
             spans.append((lo, hi) if lo < hi else (lo, lo + 1))
         return [*self.lines, "endlayer"], {f"t_{self.name}": spans}
 

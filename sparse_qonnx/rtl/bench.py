@@ -58,7 +58,9 @@ def _hex(values: Integers, width: int) -> str:
 
 
 def _source(graph: TypedGraph, design: Design, n_events: int) -> str:
-    names = Names(("clk", "rst", "valid_in", "ready_in", "valid_out", "design", "event", "answer", "wrong", graph.top))
+    names = Names(
+        ("clk", "rst", "valid_in", "ready_in", "valid_out", "hardware", "cycle", "pause", "closest", "DATA", graph.top)
+    )
     declarations, reads, pins, gives, checks = [], [], [], [], []
     for buses, is_input in ((design.inputs, True), (design.outputs, False)):
         for bus in buses:

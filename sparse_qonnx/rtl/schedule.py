@@ -8,7 +8,7 @@ array is there twice only where two events meet in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparse_qonnx.rtl.delay import Arrival
@@ -172,20 +172,26 @@ class _Scheduler:
         return element
 
     def _last_read(self) -> int:
-        """When inputs are read for the last time, by a layer, by a register that holds them, or as outputs."""
-        given = set(self._inputs)
-        reads = [
-            w.taken for e in given for w in self._elements[e] if w.taken is not None and w.taken < self._plan.interval
-        ]
-        for plan in self._plan.layers:
-            for i, node in enumerate(plan.layer.nodes):
-                if node.op is Op.INPUT and i in plan.needs and plan.sources[node.param[0]].taken is None:
-                    port = plan.layer.inputs[node.param[0]]
-                    if self.source((port.tensor, port.index)) in given:
-                        reads.append(plan.needs[i][1])
-        if any(self.source(e) in given and self._plan.outputs[e].taken is None for e in self._outputs):
-            reads.append(self._plan.latency)
-        return max(reads, default=0)
+        """When inputs are read for the last time, also by wires that go through several layers."""
+        plan, last = self._plan, dict[Element, int]()
+
+        def read(element: Element, window: Window, cycle: int) -> None:
+            if window.taken is None:
+                last[element] = max(last.get(element, 0), cycle)
+
+        for element, windows in plan.elements.items():
+            for k, window in enumerate(windows):
+                if window.taken is not None:
+                    read(element, holder(windows[:k], window.taken), window.taken)
+        for element in self._outputs:
+            read(self.source(element), plan.outputs[element], plan.latency)
+        for layer in reversed(plan.layers):
+            for i, cycle in _last_needs(layer, last).items():
+                node = layer.layer.nodes[i]
+                if node.op is Op.INPUT:
+                    port = layer.layer.inputs[node.param[0]]
+                    read(self.source((port.tensor, port.index)), layer.sources[node.param[0]], cycle)
+        return max((last.get(element, 0) for element in self._inputs), default=0)
 
     # ---- one layer --------------------------------------------------------------------------------------------------
 
@@ -239,6 +245,27 @@ class _Scheduler:
             window = _later(window, first, self._plan.interval)
             found.append(window)
         return window
+
+
+def holder(windows: Sequence[Window], cycle: int) -> Window:
+    """The first of some windows of a value that is open in a cycle."""
+    return next(w for w in windows if w.first <= cycle <= w.last)
+
+
+def _last_needs(plan: LayerPlan, read: Mapping[Element, int]) -> dict[int, int]:
+    """By node outside of loops: the last cycle in which something reads it, in the layer or behind its outputs."""
+    last = {i: need[1] for i, need in plan.needs.items()}
+    for port in plan.layer.outputs:
+        window = plan.windows[port.node]
+        # Somebody looks at every array in a simulation.
+        cycle = max(read.get((port.tensor, port.index), 0), window.first)
+        last[port.node] = max(last.get(port.node, 0), cycle)
+    for i in reversed(range(len(plan.layer.nodes))):
+        node = plan.layer.nodes[i]
+        if node.nest == STATIC and i in last:
+            for place, a in enumerate(node.args):
+                last[a] = max(last.get(a, 0), last[i] - plan.delays.get((i, place), 0))
+    return last
 
 
 def _later(window: Window, first: int, interval: int) -> Window:

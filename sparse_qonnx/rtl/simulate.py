@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import importlib.util
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparse_qonnx.errors import ToolError
+from sparse_qonnx.hls.csim import FLAGS_VARIABLE
 from sparse_qonnx.hls.headers import find_compiler
 from sparse_qonnx.hls.templates import render
 from sparse_qonnx.rtl.verilog.top import Bus, Probe
@@ -25,7 +27,8 @@ from sparse_qonnx.system.atomic import scratch_folder
 from sparse_qonnx.system.processes import run_child
 
 Integers = NDArray[np.int64]
-OPTIMIZE = "-O1"
+OPTIMIZE = "-O0"
+"""Compiling takes longer than simulating thousands of events; CXXFLAGS may say otherwise."""
 NEVER = -1
 
 
@@ -187,7 +190,7 @@ def build_library(
         OUT_PORTS=", ".join(f"(const uint8_t*)&design.{simulator.member(name)}" for name in probes),
         **code,
     )
-    digest = hashlib.sha256("\0".join([compiler, simulator.name, driver]).encode())
+    digest = hashlib.sha256("\0".join([compiler, simulator.name, driver, os.environ.get(FLAGS_VARIABLE, "")]).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     library = target / f"lib{simulator.name.lower()}-{digest.hexdigest()[:16]}.so"
@@ -206,10 +209,18 @@ def build_library(
 
 def _compiled(compiler: str, folders: Sequence[Path], sources: Sequence[Path], scratch: Path) -> list[Path]:
     """Objects; what runs once is not optimized."""
-    flags = ["-std=c++17", "-fPIC", "-w", *(part for folder in folders for part in ("-I", str(folder)))]
+    more = shlex.split(os.environ.get(FLAGS_VARIABLE, ""))
+    flags = [
+        "-std=c++17",
+        OPTIMIZE,
+        "-fPIC",
+        "-w",
+        *more,
+        *(part for folder in folders for part in ("-I", str(folder))),
+    ]
     objects = [scratch / f"{n}.o" for n in range(len(sources))]
     commands = [
-        [compiler, *flags, "-O0" if path.stem.endswith("Slow") else OPTIMIZE, "-c", "-o", str(target), str(path)]
+        [compiler, *flags, *(["-O0"] if path.stem.endswith("Slow") else []), "-c", "-o", str(target), str(path)]
         for path, target in zip(sources, objects, strict=True)
     ]
     with ThreadPoolExecutor(default_threads()) as pool:

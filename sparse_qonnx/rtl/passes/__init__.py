@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from sparse_qonnx.rtl.netlist import Layer, Netlist
 from sparse_qonnx.rtl.passes.divisions import multiply_instead
 from sparse_qonnx.rtl.passes.gates import balance_gates
-from sparse_qonnx.rtl.passes.intervals import narrow_registers
+from sparse_qonnx.rtl.passes.intervals import Spans, narrow_inputs, narrow_registers, output_spans
 from sparse_qonnx.rtl.passes.products import share_products
 from sparse_qonnx.rtl.passes.registers import merge_registers
 from sparse_qonnx.rtl.passes.resets import drop_resets
@@ -32,8 +31,13 @@ PASSES: tuple[Pass, ...] = (
 
 
 def clean_up(netlist: Netlist) -> Netlist:
-    """All passes over all layers."""
-    layers = list(netlist.layers)
-    for one in PASSES:
-        layers = [one(layer) for layer in layers]
-    return replace(netlist, layers=layers)
+    """All passes over all layers, each of which knows what those before it can give."""
+    known: Spans = {}
+    layers = []
+    for layer in netlist.layers:
+        layer = narrow_inputs(layer, known)
+        for one in PASSES:
+            layer = one(layer)
+        layers.append(layer)
+        known |= output_spans(layer)
+    return Netlist(layers)

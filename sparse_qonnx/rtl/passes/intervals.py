@@ -1,4 +1,4 @@
-"""Registers as narrow as what they ever hold."""
+"""Registers as narrow as what they ever hold, inputs as what they are ever given."""
 
 from __future__ import annotations
 
@@ -10,6 +10,29 @@ from sparse_qonnx.rtl.semantics import Interval, interval
 
 _TRIES = 4
 """Times that a register's interval may grow before it gets all that its type holds."""
+
+
+Spans = dict[tuple[str, int], Interval]
+"""Intervals of array elements."""
+
+
+def narrow_inputs(layer: Layer, known: Spans) -> Layer:
+    """Inputs as narrow as what the layers before give; what is always the same is a constant."""
+
+    def narrowed(node: Node) -> Node:
+        if node.op is not Op.INPUT:
+            return node
+        port = layer.inputs[node.param[0]]
+        lo, hi = known.get((port.tensor, port.index), (node.lo, node.hi))
+        lo, hi = max(lo, node.lo), min(hi, node.hi)
+        return Node(Op.CONST, (), lo, hi) if lo == hi else replace(node, lo=lo, hi=hi)
+
+    return replace(layer, nodes=[narrowed(node) for node in layer.nodes])
+
+
+def output_spans(layer: Layer) -> Spans:
+    """What a layer's outputs can be."""
+    return {(p.tensor, p.index): (layer.nodes[p.node].lo, layer.nodes[p.node].hi) for p in layer.outputs}
 
 
 def narrow_registers(layer: Layer) -> Layer:

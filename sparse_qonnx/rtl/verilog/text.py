@@ -86,7 +86,7 @@ def unused_lines(parts: Sequence[str]) -> list[str]:
     """A wire that reads what nobody else does, so that no tool asks about it."""
     if not parts:
         return []
-    return [*wrapped("wire unused = &{1'b0", parts, "};")]
+    return [line.removeprefix(INDENT) for line in wrapped("wire unused = &{1'b0", parts, "};")]
 
 
 def wrapped(head: str, items: Sequence[str], tail: str, pad: str = INDENT) -> list[str]:

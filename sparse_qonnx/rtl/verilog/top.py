@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sparse_qonnx.rtl.netlist import Netlist
-from sparse_qonnx.rtl.schedule import Element, Plan, Window
+from sparse_qonnx.rtl.schedule import Element, Plan, Window, holder
 from sparse_qonnx.rtl.verilog.layer import Module
 from sparse_qonnx.rtl.verilog.names import Names
-from sparse_qonnx.rtl.verilog.text import INDENT, concatenated, constant, declare
+from sparse_qonnx.rtl.verilog.text import INDENT, Bits, Signal, concatenated, constant, declare, unused_lines
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,12 @@ class _Writer:
         self._plan, self._modules, self._name = plan, modules, name
         self._inputs, self._outputs, self._is_traced = inputs, outputs, is_traced
         fixed = ("clk", "rst", "valid_in", "ready_in", "valid_out", "go", "wait_cycles", "cycle", name)
-        self._names = Names((*fixed, *(m.name for m in modules if m is not None)))
+        self._names = Names(fixed)
         self._places: dict[tuple[Element, Window], tuple[str, int]] = {}
         self._widths = {(p.tensor, p.index): p.width for layer in plan.layers for p in layer.layer.outputs}
         self._widths |= {(b.tensor, i): b.width for b in inputs for i in range(b.size)}
         self._sizes: dict[str, int] = {}
+        self._bits = Bits()
         self._last_pulse = 0
         self.probes: dict[str, Probe] = {}
 
@@ -112,6 +113,7 @@ class _Writer:
             shown.append("assign trace_go = go;")
             ports += [declare("output wire", p.port, p.bits) for p in self.probes.values() if p.port not in out_names]
         body = [*control, *tensors, *holds, *layers, *traces, *shown]
+        body += unused_lines(self._bits.unused(Signal(n, width) for n, width in self._sizes.items()))
         head = [f"module {self._name} (", *(f"{INDENT}{p}," for p in ports[:-1]), INDENT + ports[-1], ");"]
         comment = (
             f"// An event every {self._plan.interval} cycles, its outputs {self._plan.latency} cycles after it came."
@@ -143,7 +145,7 @@ class _Writer:
         for element, windows in self._plan.elements.items():
             for k, window in enumerate(windows):
                 if window.taken is not None:
-                    source = next(w for w in windows[:k] if w.first <= window.taken <= w.last)
+                    source = holder(windows[:k], window.taken)
                     groups[element[0], window.taken].append((element, window, source))
         lines = []
         for (tensor, taken), members in sorted(groups.items(), key=lambda g: (g[0][1], g[0][0])):
@@ -178,9 +180,7 @@ class _Writer:
         return [self._part(*run) for run in runs]
 
     def _part(self, name: str, low: int, width: int) -> str:
-        if self._sizes[name] == width:
-            return name
-        return f"{name}[{low}]" if width == 1 else f"{name}[{low + width - 1}:{low}]"
+        return self._bits.part(Signal(name, self._sizes[name]), low, width)
 
     def _assign(
         self, name: str, elements: Sequence[Element], windows: Sequence[Window], widths: Sequence[int]
@@ -221,7 +221,7 @@ class _Writer:
         """`cycle[n]`: an event began n cycles ago."""
         gap = self._plan.interval - 1
         ready, valid = self._pulse(self._plan.ready), self._pulse(self._plan.latency)
-        lines = [f"assign ready_in = {ready};", f"assign valid_out = {valid};"]
+        lines: list[str] = []
         if gap:
             width = gap.bit_length()
             idle = f"wait_cycles == {constant(0, width)}"
@@ -241,7 +241,7 @@ class _Writer:
                 f"{INDENT}if (rst) cycle <= {constant(0, n)};",
             ]
             lines += [f"{INDENT}else cycle <= {shifted};", "end"]
-        return lines
+        return [*lines, f"assign ready_in = {ready};", f"assign valid_out = {valid};"]
 
     # ---- what a simulation sees -------------------------------------------------------------------------------------
 
