@@ -159,6 +159,8 @@ def test_a_head_that_the_firmware_leaves_out(small_model: Path, small_events: np
     assert (project.outputs, project.left_out) == ([], ["softmax"])
     assert project.is_made_from(onnx.load(small_model))
     assert not project.is_made_from(retrained(onnx.load(small_model)))
+    wider = sq.to_hls(small_model, tmp_path / "wider", config={"input_precision": "ap_ufixed<7,2>"})
+    assert wider.is_made_from(onnx.load(small_model))
     fake = FakeProject(small_model, tensors=("conv", "dense"))
     fake.outputs, fake.left_out = [], ["softmax"]
     assert verify(small_model, small_events, project=fake).compared["C-simulation"] == 2
