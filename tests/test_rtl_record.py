@@ -129,6 +129,15 @@ def test_limits_are_named_with_figures() -> None:
         record(graph)
 
 
+def test_an_image_whose_arrays_are_larger_than_a_stack() -> None:
+    """A search through 36,864 pixels at once, as published firmware does it."""
+    g = GraphBuilder("large")
+    for output in g.sparse("InputReduce", [g.input("image", [192, 192, 1])], ["r", "c"], n_max_pixels=3, threshold=0.0):
+        g.output(output)
+    graph = designed(finalize(g.build(), "ap_ufixed<4,1>"), {"design": "published"})
+    assert record(graph).count("\nreg ") >= 192 * 192
+
+
 def test_what_is_no_hardware_names_layer_and_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = tmp_path / "backend"
     backend.mkdir()

@@ -1,6 +1,9 @@
 #ifndef SPARSE_QONNX_SIM_NETLIST_LAYER_H_
 #define SPARSE_QONNX_SIM_NETLIST_LAYER_H_
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <memory>
 
 #include "loops.h"
@@ -9,6 +12,18 @@
 // A layer: what the program that records calls kernels with.
 namespace sparse_qonnx {
 namespace netlist {
+
+// Kernels keep their arrays on the stack, and a number is larger here than the one that it stands for. Where a stack
+// lies is settled when a program starts: it starts again.
+inline void enlarge_stack(char** const arguments) {
+    const rlim_t wanted = rlim_t(1) << 30;
+    rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0) return;
+    const rlim_t most = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (limit.rlim_cur >= most) return;
+    limit.rlim_cur = most;
+    if (setrlimit(RLIMIT_STACK, &limit) == 0) execv(arguments[0], arguments);
+}
 
 inline void begin_layer(const char* layer, const char* kernel, const std::size_t most_lines) {
     const place start = {layer, kernel, nullptr};

@@ -169,15 +169,14 @@ class state_scope {
         begin_ = r.state.size();
         for (long long i = 0; i < n; i++) {
             wire* const variable = &array[i].state();
-            bool is_known = false;
-            for (const held& other : r.state) is_known = is_known || other.variable == variable;
             const held made = {variable, type_range(T::width, T::is_signed), wire(), -1, false};
-            if (!is_known) r.state.push_back(made);
+            if (r.variables.insert(variable).second) r.state.push_back(made);
         }
         end_ = r.state.size();
     }
     ~state_scope() {
         recording& r = current();
+        for (std::size_t i = begin_; i < end_; i++) r.variables.erase(r.state[i].variable);
         r.state.erase(r.state.begin() + begin_, r.state.begin() + end_);
     }
 

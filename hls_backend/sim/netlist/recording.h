@@ -105,6 +105,7 @@ struct recording {
     std::vector<loop_info> loops;
     std::vector<int> open;
     std::vector<held> state;
+    std::set<const wire*> variables;  // of the state
     std::vector<output_element> outputs;
     std::map<int, int> stands_for;  // registers that never change, and the operand that they hold
     std::size_t cursor;             // where other trips of a loop are compared with the first
