@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto
 
 from sparse_qonnx import to_hls, verify
 from sparse_qonnx.errors import PrecisionError
@@ -16,7 +16,7 @@ from sparse_qonnx.graph import QUANT_DOMAIN, GraphBuilder
 from sparse_qonnx.grid import Grid, NodeContext, NodeProof
 from sparse_qonnx.passes import finalize
 from sparse_qonnx.passes.infer_grids import infer_grids
-from sparse_qonnx.passes.remembered import proven_once
+from sparse_qonnx.passes.remembered import Remembered, proven_once
 from sparse_qonnx.standard.mat_mul import MatMul
 
 PRECISION = "ap_ufixed<8,2>"
@@ -86,10 +86,13 @@ def test_a_type_of_the_input_changes_the_proof() -> None:
 
 
 def test_refusals_are_not_remembered() -> None:
-    model = dense()
-    infinite = model.graph.initializer[0]
-    infinite.raw_data = np.full(24, np.inf, np.float32).tobytes()
-    with proven_once():
-        for _ in range(2):
-            with pytest.raises(PrecisionError, match=infinite.name):
-                infer_grids(model)
+    """They name the node, which may be another one next time."""
+    node, known = NodeProto(op_type="Quant"), Remembered()
+    for name in ("first", "second"):
+        context = NodeContext(name, "Quant", {}, (), (), ())
+        with pytest.raises(PrecisionError, match=name):
+            known.node(node, context, _refuse)
+
+
+def _refuse(node: NodeContext) -> NodeProof:
+    raise PrecisionError(node.where, "is refused")
