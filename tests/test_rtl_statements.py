@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recorded import HERE, Refused, functions, layer, lines, recorded, recorder
+from recorded import BACKEND, HERE, Refused, functions, layer, lines, recorded, recorder
 from sparse_qonnx.rtl.interpret import interpret
+from sparse_qonnx.rtl.netlist import Op
 from sparse_qonnx.rtl.reader import read_netlist
 from test_hls_kernels import (
     FORMATS,
@@ -225,3 +227,17 @@ def test_streams_are_words_with_an_enable(tmp_path: Path) -> None:
     found = interpret(read_netlist(text.splitlines()), {"from": words}, check=True)["to"]
     wanted = words.reshape(20, 3, 2)[:, [0, 0, 1, 1, 2, 2], ::-1].reshape(20, 12)
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_format_is_written_down() -> None:
+    """Every operator and line that the recorder can write, and no other."""
+    folder = BACKEND / "sim" / "netlist"
+    names = re.search(r"names\[\] = \{(.*?)\};", (folder / "recording.h").read_text(), re.DOTALL)
+    assert names is not None
+    written = re.findall(r'"(\w+)"', names.group(1))
+    text = (folder / "FORMAT.md").read_text()
+    rows = re.findall(r"^\| ([a-z, ]+) \|", text, re.MULTILINE)
+    operators = {name for row in rows for name in row.split(", ")}
+    described = set(re.findall(r"^    (\w+)\b", text, re.MULTILINE))
+    assert operators == {op.value for op in Op} & set(written) - described
+    assert set(written) <= operators | described

@@ -3,7 +3,7 @@
 
 #include "recording.h"
 
-// A layer as text, without what nobody needs; the format is described in sparse_qonnx/rtl/record.py.
+// A layer as text, without what nobody needs; FORMAT.md beside this file describes it.
 namespace sparse_qonnx {
 namespace netlist {
 
