@@ -16,7 +16,7 @@ CASES ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-inputs fuzz-kernels fuzz-sanitized variants averages properties kill bench bench-scaling census sanitize wheel supported docs sanitize-threads soak mutation coverage clean
+.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-inputs fuzz-kernels fuzz-sanitized variants averages properties kill bench bench-scaling census sanitize wheel supported tools docs sanitize-threads soak mutation coverage clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -148,6 +148,10 @@ sanitize-threads: $(STAMP)
 supported: $(STAMP)
 	$(BIN)/python docs/supported.py
 	$(BIN)/python docs/layer_support.py
+
+# docs/tools.md: our files after other people's tools, each of them run.
+tools: $(STAMP)
+	$(BIN)/python docs/tools_support.py
 
 # The documentation site: the notebooks run, every warning is an error, every local link is followed.
 docs: $(STAMP)

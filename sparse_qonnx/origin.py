@@ -43,7 +43,7 @@ def layer_entries(model: ModelProto) -> Iterator[tuple[str, str]]:
             continue
         live.update(node.output)
         for name in node.output:
-            if name and assigned(node) not in ("", name):
+            if name and assigned(node) and not assigned(node) == name == node.name:
                 yield f"{LAYER_KEY}.{name}", assigned(node)
 
 

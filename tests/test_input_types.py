@@ -114,9 +114,11 @@ def test_pixels_of_eight_bits(tmp_path: Path) -> None:
     whole = np.rint(events()).astype(np.uint8)
     want = run_tensors(files()["narrow"], {"image": whole.astype(np.float32)})["softmax"]
     write_model(model, tmp_path / "m.onnx")
-    for kind in (np.uint8, np.int64, np.float32):
-        found = commands(tmp_path / "m.onnx", {"big": whole.astype(kind)}, tmp_path)
-        np.testing.assert_array_equal(found, want)
+    np.testing.assert_array_equal(commands(tmp_path / "m.onnx", {"big": whole}, tmp_path), want)
+    for kind in (np.int64, np.float32):
+        np.save(tmp_path / "x.npy", whole.astype(kind))
+        read = open_events(model, [str(tmp_path / "x.npy")]).read(0, len(whole))["big"]
+        assert read.dtype == np.uint8 and np.array_equal(read, whole)
     del model.metadata_props[:]
     for bad in (0.5, 256, -1, np.nan):
         x = np.where(np.arange(8)[None, None, :, None] == 2, bad, whole.astype(np.float64))

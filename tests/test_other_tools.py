@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.compose
 import onnx.inliner
 import onnxruntime
 import pytest
@@ -336,3 +337,33 @@ def test_our_own_bodies_need_no_closer_look() -> None:
     for model in files().values():
         for function in model.functions:
             assert function.SerializeToString(deterministic=True) in _as_written(function.domain, function.name)
+
+
+# ---- functions under other names ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", files())
+def test_functions_with_a_prefix_are_the_same_operators(name: str) -> None:
+    """`onnx.compose` gives functions a prefix as well: an operator is what its body computes."""
+    model = onnx.compose.add_prefix(copy(files()[name]), "left_")
+    assert all(node.op_type.startswith("left_") for node in model.graph.node if node.domain == DOMAIN)
+    read = read_model(model)
+    kinds = [(n.domain, n.op_type) for n in read.graph.node]
+    assert kinds == [(n.domain, n.op_type) for n in files()[name].graph.node]
+    assert len(read.functions) == len(files()[name].functions)
+
+
+def test_two_of_ours_in_one_file() -> None:
+    """Side by side, one with formats by pixel and one without: one body serves both."""
+    model = onnx.compose.add_prefix(copy(files()["narrow"]), "left_")
+    other = onnx.compose.add_prefix(copy(files()["wide"]), "right_")
+    model.graph.MergeFrom(other.graph)
+    model.functions.extend(other.functions)
+    feed = {"left_image": events(), "right_image": events()}
+    read = read_model(model)
+    names = [(function.domain, function.name) for function in read.functions]
+    assert len({*names}) == len(names) and not any(name.startswith(("left", "right")) for _, name in names)
+    for how in KERNELS:
+        found = run_tensors(model, feed, kernels=how)
+        np.testing.assert_array_equal(found["left_softmax"], expected("narrow"), how)
+        np.testing.assert_array_equal(found["right_dense"], expected("wide"), how)

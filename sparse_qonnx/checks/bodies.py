@@ -64,7 +64,7 @@ def _is_own(function: FunctionProto) -> bool:
         return False
     if function.SerializeToString(deterministic=True) in _as_written(function.domain, function.name):
         return True
-    if overload or fingerprint(function) not in _own_bodies(function.domain, function.name):
+    if overload or fingerprint(function) not in own_bodies(function.domain, function.name):
         raise ModelFileError(
             where,
             "is not the definition of this operator: what is registered for it would compute something else",
@@ -94,7 +94,7 @@ def _as_written(domain: str, name: str) -> frozenset[bytes]:
 
 
 @cache
-def _own_bodies(domain: str, name: str) -> dict[bytes, int]:
+def own_bodies(domain: str, name: str) -> dict[bytes, int]:
     """What the bodies compute, and their nodes."""
     return {fingerprint(body): _count(body.node, lambda _: 1) for body in _bodies(domain, name)}
 
@@ -106,7 +106,7 @@ def _check_unfolding(model: ModelProto, functions: dict[Key, FunctionProto], whe
 
     def size(key: Key) -> int:
         if key not in functions:
-            return max(_own_bodies(*key).values(), default=1)
+            return max(own_bodies(*key).values(), default=1)
         if key not in sizes:
             if key in open_calls:
                 raise ModelFileError(where, f"function {key[1]!r} calls itself", allowed="functions without recursion")

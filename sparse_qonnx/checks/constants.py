@@ -11,6 +11,7 @@ from onnx import FunctionProto, GraphProto, ModelProto, TensorProto, helper, num
 from sparse_qonnx.errors import ModelFileError, PrecisionError
 from sparse_qonnx.limits import Limits
 from sparse_qonnx.standard import rule_of
+from sparse_qonnx.standard._base import StandardOp
 from sparse_qonnx.uses import reads
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
@@ -69,7 +70,7 @@ def _check_finite(model: ModelProto) -> None:
     for node in model.graph.node if made_of else ():
         bad = next((made_of[name] for name in reads(node) if name in made_of), None)
         rule, is_data = rule_of(node.domain, node.op_type), not data.isdisjoint(reads(node))
-        if not is_data or getattr(rule, "passes_values", False):
+        if not is_data or (rule is not None and issubclass(rule, StandardOp) and rule.moves):
             made_of |= {name: bad for name in node.output if bad is not None}
         elif bad is not None and rule is not None:
             where = f"initializer {bad!r}"

@@ -6,12 +6,16 @@ neither a name nor a number, operators without the functions that define them.
 
 from __future__ import annotations
 
-from onnx import ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto
+from onnx import FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto
 
+from sparse_qonnx.checks.bodies import own_bodies
+from sparse_qonnx.checks.fingerprint import fingerprint
 from sparse_qonnx.checks.structure import STANDARD_DOMAINS, all_nodes
 from sparse_qonnx.graph import BATCH, tensor_shape
+from sparse_qonnx.ops import DOMAIN, operators
 from sparse_qonnx.origin import mark_parts
-from sparse_qonnx.standard import rule_of
+from sparse_qonnx.passes.attach_functions import complete_coords
+from sparse_qonnx.standard import rule_of, standard_operators
 
 
 def tidied(model: ModelProto) -> ModelProto:
@@ -30,6 +34,46 @@ def tidied(model: ModelProto) -> ModelProto:
     return result
 
 
+def with_own_names(model: ModelProto) -> ModelProto:
+    """The model itself, or a copy in which functions that compute what ours do are called like them.
+
+    `onnx.compose` gives functions a prefix, too. Those that are the same afterwards become one; where an operator has
+    bodies for different inputs, `with_functions` writes one that serves all.
+    """
+    renamed = {key: name for f in model.functions if (name := _own_name(f)) for key in [(f.domain, f.name)]}
+    if not renamed:
+        return model
+    result = ModelProto()
+    result.CopyFrom(model)
+    for node, _ in all_nodes([result.graph.node, *(function.node for function in result.functions)]):
+        node.op_type = renamed.get((node.domain, node.op_type), node.op_type)
+    bodies: dict[tuple[str, str], list[FunctionProto]] = {}
+    for function in result.functions:
+        function.name = renamed.get((function.domain, function.name), function.name)
+        bodies.setdefault((function.domain, function.name), []).append(function)
+    kept = [alike[0] for alike in bodies.values() if len({fingerprint(body) for body in alike}) == 1]
+    copies = [FunctionProto.FromString(function.SerializeToString()) for function in kept]
+    del result.functions[:]
+    result.functions.extend(copies)
+    return result
+
+
+def _own_name(function: FunctionProto) -> str:
+    """The operator of ours that a function of another name is; "" for none."""
+    if function.domain in STANDARD_DOMAINS or rule_of(function.domain, function.name) is not None:
+        return ""
+    known = (
+        [*operators()] if function.domain == DOMAIN else [n for d, n in standard_operators() if d == function.domain]
+    )
+    copy = FunctionProto()
+    copy.CopyFrom(function)
+    for name in known:
+        copy.name = name
+        if fingerprint(copy) in own_bodies(copy.domain, name):
+            return name
+    return ""
+
+
 def with_functions(model: ModelProto) -> ModelProto:
     """The model itself, or a copy with the functions it lacks of operators that are known here."""
     present = {(function.domain, function.name) for function in model.functions}
@@ -45,6 +89,7 @@ def with_functions(model: ModelProto) -> ModelProto:
         return model
     result = ModelProto()
     result.CopyFrom(model)
+    complete_coords(result)
     for body in known:
         mark_parts(body)
         body.opset_import[0].version = opset  # onnx asks for the same one, and the bodies mean the same in all

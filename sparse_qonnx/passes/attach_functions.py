@@ -15,7 +15,7 @@ def attach_functions(model: ModelProto) -> ModelProto:
     """The same model, standing alone: a model-local function for each of our operators and each `Quant` in it."""
     result = ModelProto()
     result.CopyFrom(model)
-    _complete_coords(result)
+    complete_coords(result)
     by_kind: dict[tuple[str, str], list[NodeProto]] = {}
     for node in result.graph.node:
         by_kind.setdefault((node.domain, node.op_type), []).append(node)
@@ -28,7 +28,7 @@ def attach_functions(model: ModelProto) -> ModelProto:
     return result
 
 
-def _complete_coords(model: ModelProto) -> None:
+def complete_coords(model: ModelProto) -> None:
     """Where one quantizer reads formats by coordinate, the others say that they have none.
 
     A function body cannot ask whether an optional input is there (onnxruntime rejects a body that mentions a missing

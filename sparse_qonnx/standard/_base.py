@@ -16,6 +16,8 @@ class StandardOp(Carrying):
     """How one foreign operator treats grids."""
 
     domain: ClassVar[str] = ""
+    moves: ClassVar[bool] = False
+    """Whether its results hold values of its first input in other places, and nothing is computed."""
     is_identity: ClassVar[bool] = False
     """Whether the first output is the first input, whatever that is."""
 

@@ -18,6 +18,8 @@ from sparse_qonnx.standard._base import StandardOp
 class Move(StandardOp):
     """Places of the results are places of the first input, or hold one constant."""
 
+    moves: ClassVar[bool] = True
+
     operands: ClassVar[tuple[Operand, ...]] = (Operand.FACTOR, Operand.VALUE)
 
     @classmethod
