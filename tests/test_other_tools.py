@@ -367,3 +367,19 @@ def test_two_of_ours_in_one_file() -> None:
         found = run_tensors(model, feed, kernels=how)
         np.testing.assert_array_equal(found["left_softmax"], expected("narrow"), how)
         np.testing.assert_array_equal(found["right_dense"], expected("wide"), how)
+
+
+@pytest.mark.parametrize(("op", "is_taken"), [("Max", True), ("Min", True), ("Mul", False), ("Add", False)])
+def test_infinity_may_be_chosen_but_not_computed_with(op: str, is_taken: bool) -> None:
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", 3]) for n in "xy")
+    limit = numpy_helper.from_array(np.array([-np.inf, np.inf, 0], np.float32), "limit")
+    graph = helper.make_graph([helper.make_node(op, ["x", "limit"], ["y"], name="n")], "g", [x], [y], [limit])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+    if not is_taken:
+        with pytest.raises(PrecisionError, match=r"limit.*NaN or infinity"):
+            read_model(model)
+        return
+    values = np.array([[1, 2, 3]], np.float32)
+    want = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": values})[0]
+    np.testing.assert_array_equal(sq.InferenceSession(model).run(None, {"x": values})[0], want)
+    assert sq.verify(model, values).ok

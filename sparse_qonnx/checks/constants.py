@@ -62,7 +62,7 @@ def check_constants(model: ModelProto, functions: Iterable[FunctionProto], where
 def _check_finite(model: ModelProto) -> None:
     """No operator that computes with data computes with NaN or infinity, itself or in what is made of it.
 
-    Others may: a maximum that a tool has written out begins at minus infinity.
+    Those that choose among values may have it: a maximum that a tool has written out begins at minus infinity.
     """
     tensors = [t for t in model.graph.initializer if t.data_type in _FLOATS]
     made_of = {t.name: t.name for t in tensors if not np.isfinite(numpy_helper.to_array(t)).all()}
@@ -70,9 +70,9 @@ def _check_finite(model: ModelProto) -> None:
     for node in model.graph.node if made_of else ():
         bad = next((made_of[name] for name in reads(node) if name in made_of), None)
         rule, is_data = rule_of(node.domain, node.op_type), not data.isdisjoint(reads(node))
-        if not is_data or (rule is not None and issubclass(rule, StandardOp) and rule.moves):
+        if not is_data:
             made_of |= {name: bad for name in node.output if bad is not None}
-        elif bad is not None and rule is not None:
+        elif bad is not None and rule is not None and not (issubclass(rule, StandardOp) and rule.moves):
             where = f"initializer {bad!r}"
             raise PrecisionError(where, "holds NaN or infinity", allowed="finite numbers", fix="train again or repair")
         data.update(node.output if is_data else ())

@@ -17,7 +17,7 @@ class StandardOp(Carrying):
 
     domain: ClassVar[str] = ""
     moves: ClassVar[bool] = False
-    """Whether its results hold values of its first input in other places, and nothing is computed."""
+    """Whether its results hold values of its inputs, and nothing is computed with them."""
     is_identity: ClassVar[bool] = False
     """Whether the first output is the first input, whatever that is."""
 

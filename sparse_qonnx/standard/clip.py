@@ -14,6 +14,8 @@ from sparse_qonnx.standard._unary import unary_call
 class Clip(StandardOp):
     """Values outside [min, max] become the nearer limit."""
 
+    moves = True
+
     operands = (Operand.ADDEND,)
 
     @classmethod

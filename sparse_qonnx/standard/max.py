@@ -14,6 +14,8 @@ from sparse_qonnx.standard._elementwise import elementwise_call, extremum
 class Max(StandardOp):
     """Elementwise maximum."""
 
+    moves = True
+
     operands = (Operand.ADDEND,)
 
     @classmethod

@@ -14,6 +14,8 @@ from sparse_qonnx.standard._elementwise import elementwise_call, extremum
 class Min(StandardOp):
     """Elementwise minimum."""
 
+    moves = True
+
     operands = (Operand.ADDEND,)
 
     @classmethod

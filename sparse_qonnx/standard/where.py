@@ -13,6 +13,8 @@ from sparse_qonnx.standard._truth import refuse_firmware
 class Where(StandardOp):
     """One of two numbers, by a truth value."""
 
+    moves = True
+
     operands = (Operand.VALUE, Operand.ADDEND, Operand.ADDEND)
 
     @classmethod
