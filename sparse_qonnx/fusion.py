@@ -162,7 +162,15 @@ def _quant(node: NodeProto, *inputs: Array) -> Array:
         return quant(*inputs, **_attributes(node))
 
 
-_FOLDED: dict[tuple[str, str], Callable[..., Array]] = {("", "Cast"): _cast, (QUANT_DOMAIN, "Quant"): _quant}
+def _product(_: NodeProto, a: Array, b: Array) -> Array:
+    return np.asarray(a * b)
+
+
+_FOLDED: dict[tuple[str, str], Callable[..., Array]] = {
+    ("", "Cast"): _cast,
+    ("", "Mul"): _product,  # a bias times a carried divisor
+    (QUANT_DOMAIN, "Quant"): _quant,
+}
 
 
 def _fold_constants(graph: _Graph) -> None:

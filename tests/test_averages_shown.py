@@ -55,3 +55,15 @@ def test_picture(model: ModelProto) -> None:
     figure = sq.plot_event(model, x)
     drawn = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     assert np.nanmax(drawn[-1]) == 0.25, "the average, not the sum"
+
+
+def test_a_dense_layer_over_pixels_reads_numerators(model: ModelProto) -> None:
+    """Scatter and product become one native node: sums of numerators are exact in any order."""
+    from sparse_qonnx.fusion import fuse
+
+    fused = [node.op_type for node in fuse(model).graph.node]
+    assert "SparseDense" in fused and "MatMul" not in fused and fused.count("Div") == 1
+    rng = np.random.default_rng(0)
+    x = (rng.integers(0, 16, (200, 9, 9, 1)) / 4 * (rng.random((200, 9, 9, 1)) < 0.2)).astype(np.float32)
+    stock, native = (run_tensors(model, {"image": x}, kernels=kind) for kind in ("function", "native"))
+    assert all(np.array_equal(stock[name], native[name]) for name in stock)
