@@ -188,7 +188,7 @@ class Network(NetworkGraph):
     def sparse_pool(
         self, x: SparseMap, kernel_shape: tuple[int, int], mode: str = "average", *, name: str | None = None
     ) -> SparseMap:
-        """`average` or `max` pooling with stride = kernel; pixels of a partial window leave."""
+        """`average`, `sum` or `max` pooling with stride = kernel; pixels of a partial window leave."""
         name = self._named("SparsePool", name)
         x = self._map(name, x)
         attributes = {"mode": mode, "kernel_shape": kernel_shape, "spatial_shape": (x.height, x.width)}
