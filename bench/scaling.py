@@ -208,7 +208,7 @@ def draw(results: dict[str, Table], before: dict[str, Table], path: Path, clock:
                     points = {int(p): v for p, v in table.get(step, {}).items()}
                     places = sorted(points)
                     label = (step if style == "o-" else f"{step}, before") if points else None
-                    values = [max(points[p][key] * factor, 1e-3) for p in places]
+                    values = [max(points[p][key], NOISE if key == "bytes" else 1e-6) * factor for p in places]
                     panel.plot(places, values, style, color=f"C{n}", label=label, markersize=4)
             panel.set(xscale="log", yscale="log", xlabel=AXES[axis][0], ylabel=unit)
             panel.grid(alpha=0.3)
