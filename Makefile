@@ -16,7 +16,7 @@ CASES ?= 20000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-inputs fuzz-kernels fuzz-sanitized variants averages properties kill bench bench-scaling census sanitize wheel supported tools docs sanitize-threads soak mutation coverage clean
+.PHONY: help install demo test hls4ml-test lint format fuzz fuzz-files fuzz-inputs fuzz-kernels fuzz-sanitized variants rtl averages properties kill bench bench-scaling census sanitize wheel supported tools docs sanitize-threads soak mutation coverage clean
 
 help:
 	@echo "make demo    train a small model, export it, run it everywhere, compare (examples/digits)"
@@ -71,6 +71,11 @@ fuzz: $(STAMP)
 # Published models and N random networks through every kernel variant and parallel factor, C-simulated.
 variants: $(STAMP)
 	$(BIN)/python tests/run_variants.py --networks $(if $(filter 1000,$(N)),20,$(N)) --seed $(SEED) $(VARIANTS_FLAGS)
+
+# The same designs as hardware: Verilog, simulated with pauses and resets, 100 events of each published model.
+rtl: $(STAMP)
+	$(BIN)/python tests/run_variants.py --rtl --events 100 --networks $(if $(filter 1000,$(N)),20,$(N)) --seed $(SEED) \
+	    --record build/rtl.json $(VARIANTS_FLAGS)
 
 # Networks of the paper's shapes with windows of 3, 5, 6 and 7, value for value in every implementation; needs ../shared.
 averages: $(STAMP)

@@ -250,9 +250,10 @@ def _are_renamed(tensors: Mapping[str, Sample], file: Mapping[str, Sample]) -> b
 
 
 def of_project(project: Any, proto: ModelProto, notes: list[str]) -> Implementation:
-    """A project's C-simulation."""
+    """A project's C-simulation, or what it simulates instead."""
+    name = str(getattr(project, "simulation", "C-simulation"))
     if not project.is_made_from(proto):
-        notes.append("C-simulation: the project was made from another file than this one, or another version of it")
+        notes.append(f"{name}: the project was made from another file than this one, or another version of it")
     names, own = ValueNames(proto), project.tensors
     tensors: dict[str, Sample] = {name: tuple(tensor.shape) for name, tensor in own.items()}
     tensors |= {names.shown(name): shape for name, shape in tensors.items()}
@@ -265,7 +266,7 @@ def of_project(project: Any, proto: ModelProto, notes: list[str]) -> Implementat
         }
 
     interface = Interface({name: tensors[name] for name in project.inputs}, project.outputs, tensors)
-    return Implementation("C-simulation", interface, run, project.tolerances, left_out=project.left_out)
+    return Implementation(name, interface, run, project.tolerances, left_out=project.left_out)
 
 
 def of_other_file(source: Any, number: int, proto: ModelProto, notes: list[str]) -> Implementation:

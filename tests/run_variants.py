@@ -1,8 +1,8 @@
 """`make variants`: published models and random networks through every kernel variant and parallel factor, C-simulated.
 
-With `--netlist` the netlist that each design records is interpreted instead. Every tensor of every design is compared
-with stock onnxruntime's, value for value. The record is written as the run goes on, so that a run that is stopped has
-said what it did.
+With `--netlist` the netlist that each design records is interpreted instead, with `--rtl` its hardware is simulated.
+Every tensor of every design is compared with stock onnxruntime's, value for value. The record is written as the run
+goes on, so that a run that is stopped has said what it did.
 """
 
 from __future__ import annotations
@@ -62,7 +62,15 @@ class Tally:
     seconds: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def take(self, name: str, model: ModelProto, events: Events, shift: int | None, is_netlist: bool = False) -> None:
+    def take(
+        self,
+        name: str,
+        model: ModelProto,
+        events: Events,
+        shift: int | None,
+        is_netlist: bool = False,
+        is_rtl: bool = False,
+    ) -> None:
         """Simulate all designs of a model, or the third of them that `shift` names; print one line."""
         tensors = [n for node in model.graph.node for n in node.output if n in infer_grids(model).grids]
         wanted = run_tensors(model, events, [v.name for v in model.graph.output], kernels=Kernels.FUNCTION)
@@ -71,6 +79,9 @@ class Tally:
         self.models += 1
         for case, config in (designs if shift is None else diagonal(designs, shift)).items():
             start, before = time.monotonic(), self.values
+            if is_rtl and config.get("io_type") == "io_stream":
+                continue  # no RTL of streams
+            config = {**config, "backend": "Verilog"} if is_rtl else config
             found = mismatches(model, events, wanted, config, is_netlist)
             self.designs += 1
             self.values += sum(wanted[tensor].size for tensor in found)
@@ -160,6 +171,7 @@ def main() -> int:
     parser.add_argument("--record", type=Path, default=Path("build/variants.json"), help="counts as JSON")
     parser.add_argument("--all", action="store_true", help="all fifteen designs of each model, not five that rotate")
     parser.add_argument("--netlist", action="store_true", help="the netlist that is recorded, not C-simulation")
+    parser.add_argument("--rtl", action="store_true", help="the simulated hardware, with pauses and resets")
     options = parser.parse_args()
     os.environ.update({key: value for key, value in ENVIRONMENT.items() if key not in os.environ})
     tally, start = Tally(), time.monotonic()
@@ -167,7 +179,7 @@ def main() -> int:
 
     def take(name: str, model: ModelProto, events: Events, shift: int | None) -> None:
         try:
-            tally.take(name, model, events, shift, options.netlist)
+            tally.take(name, model, events, shift, options.netlist, options.rtl)
         except (UnsupportedNodeError, PrecisionError):
             tally.no_hardware += 1
         tally.seconds = round(time.monotonic() - start)

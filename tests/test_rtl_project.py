@@ -37,6 +37,7 @@ def test_every_tensor_of_the_hardware_is_exact(
 ) -> None:
     report = verify(small_model, small_events, project=project)
     assert report.ok, report.table
+    assert report.compared["RTL"] > 5
     assert set(project.trace(small_events)) == set(project.tensors)
     with pytest.raises(InputDataError, match="not in the firmware"):
         project.predict(small_events, tensor="nothing")

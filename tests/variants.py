@@ -22,8 +22,10 @@ from sparse_qonnx.hls.factors import supported
 from sparse_qonnx.hls.lower import lower
 from sparse_qonnx.hls.typed import Layer, Tensor, TypedGraph
 from sparse_qonnx.rtl.interpret import interpret
+from sparse_qonnx.rtl.project import VerilogProject
 from sparse_qonnx.rtl.reader import read_netlist
 from sparse_qonnx.rtl.record import record
+from sparse_qonnx.rtl.simulate import NEVER
 
 Options = dict[str, Any]
 REDUCTIONS = ("stream", "chunk", "scan", "tree", "streamed")
@@ -129,8 +131,25 @@ def mismatches(
         project = to_hls(model, Path(folder) / "firmware", config=config)
         names = [name for name in wanted if name in project.tensors]
         found = project.predict_tensors(inputs, names)
+        if isinstance(project, VerilogProject):
+            check_cycles(project, inputs, names)
     assert names
     return {n: differing(wanted[n], found[n], project.tensors[n]) for n in names}
+
+
+def check_cycles(project: VerilogProject, inputs: Mapping[str, NDArray[Any]], names: list[str]) -> None:
+    """Pauses between events and resets in the middle change no value; the schedule says what the simulation counts."""
+    plan, rng = project.design.plan, np.random.default_rng(0)
+    n = len(next(iter(inputs.values())))
+    expected, timing = project.simulate(inputs, names)
+    assert timing.latency == plan.latency
+    assert timing.interval in (0, plan.interval)
+    gaps = rng.integers(0, 2 * plan.interval, n)
+    resets = np.where(rng.random(n) < 0.2, rng.integers(0, plan.latency + 1, n), NEVER)
+    for restarts in (None, resets):
+        found, _ = project.simulate(inputs, names, gaps, restarts)
+        for name, values in expected.items():
+            assert np.array_equal(values, found[name]), f"{name} with pauses and resets"
 
 
 def differing(wanted: NDArray[Any], found: NDArray[Any], tensor: Tensor) -> int:

@@ -40,7 +40,7 @@ def _to_hls(args: argparse.Namespace) -> int:
         OUT.print(census.table)
     code = OK
     if events is not None:
-        with working("compiling the C-simulation"):
+        with working(f"compiling: {project.simulation}"):
             project.compile()
         code = compare(model, project, events)
     if args.build:

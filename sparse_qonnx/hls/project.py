@@ -116,6 +116,9 @@ class HlsProject:
         manifest: what it was made from, as the folder says.
     """
 
+    simulation = "C-simulation"
+    """What `predict` runs."""
+
     def __init__(self, folder: Path, graph: TypedGraph, config: HlsConfig, choices: Choices, manifest: bytes) -> None:
         self.folder = folder
         self.graph = graph

@@ -39,6 +39,8 @@ class VerilogProject(HlsProject):
         design: what was written.
     """
 
+    simulation = "RTL"
+
     def __init__(
         self,
         folder: Path,

@@ -21,6 +21,8 @@ from sparse_qonnx.system.atomic import as_output_error, atomic_file, scratch_fol
 from sparse_qonnx.system.processes import child, stop
 
 RESULT = "build/synthesis.json"
+ABC = "+strash;scorr;dch,-f;if,-K,6;mfs2"
+"""Keeps the depth of what it maps, which the usual script of yosys gives up for area: our trees became chains of 29."""
 Log = Callable[[str], None]
 
 
@@ -50,7 +52,15 @@ def script(part: Part, family: str, dsp: bool, bram: bool) -> str:
     reads = [f"read_verilog -lib {path.name}" for path in part.others] + [f"read_verilog {part.source.name}"]
     synth = f"synth_xilinx -family {family} -top {part.module} {flags} -run begin:map_cells"
     return "; ".join(
-        [*reads, synth, "techmap", "opt_clean", "abc -lut 6", "opt_clean", f"write_json {part.module}.json"]
+        [
+            *reads,
+            synth,
+            "techmap",
+            "opt_clean",
+            f"abc -lut 6 -script {ABC}",
+            "opt_clean",
+            f"write_json {part.module}.json",
+        ]
     )
 
 
