@@ -29,7 +29,7 @@ def test_the_table_and_the_classes_agree() -> None:
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"backend": "Quartus"}, "backend is 'Quartus'.*Vitis, Vivado or VitisUnified"),
+    ({"backend": "Quartus"}, "backend is 'Quartus'.*Vitis, Vivado, VitisUnified or Verilog"),
     ({"part": "fpga"}, r"part is 'fpga'.*xcu250-figd2104-2L-e"),
     ({"part": 'xcu250-a"; exec rm'}, "part"),
     ({"part": None}, "part is None"),
