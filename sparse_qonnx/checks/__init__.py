@@ -14,7 +14,7 @@ from sparse_qonnx.checks.bodies import check_calls, foreign_functions
 from sparse_qonnx.checks.constants import check_constants
 from sparse_qonnx.checks.shapes import with_inferred_shapes
 from sparse_qonnx.checks.structure import check_structure, with_node_names
-from sparse_qonnx.checks.tidy import tidied, with_functions, with_own_names
+from sparse_qonnx.checks.tidy import tidied, with_functions, with_own_names, without_earlier_bodies
 from sparse_qonnx.errors import ModelFileError
 from sparse_qonnx.limits import Limits
 from sparse_qonnx.text import printable
@@ -33,7 +33,7 @@ def checked(model: ModelProto, where: str, limits: Limits) -> ModelProto:
         UnsupportedNodeError: an operator of this package with attributes or inputs that it does not have.
         PrecisionError: a constant that is not finite.
     """
-    model = with_own_names(tidied(model))
+    model = without_earlier_bodies(with_own_names(tidied(model)))
     functions = foreign_functions(model, where)
     check_structure(model, functions, where, limits)
     check_constants(model, functions, where, limits)

@@ -99,6 +99,12 @@ def own_bodies(domain: str, name: str) -> dict[bytes, int]:
     return {fingerprint(body): _count(body.node, lambda _: 1) for body in _bodies(domain, name)}
 
 
+def is_earlier_body(function: FunctionProto) -> bool:
+    """Whether an earlier version of this package wrote the function, with another body than today's."""
+    earlier: frozenset[str] = getattr(rule_of(function.domain, function.name), "earlier_bodies", frozenset())
+    return bool(earlier) and fingerprint(function).hex() in earlier
+
+
 def _check_unfolding(model: ModelProto, functions: dict[Key, FunctionProto], where: str, limits: Limits) -> None:
     """Nodes once every function is written out at its calls; two calls a function double it at every level."""
     sizes: dict[Key, int] = {}

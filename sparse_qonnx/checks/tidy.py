@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from onnx import FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto
 
-from sparse_qonnx.checks.bodies import own_bodies
+from sparse_qonnx.checks.bodies import is_earlier_body, own_bodies
 from sparse_qonnx.checks.fingerprint import fingerprint
 from sparse_qonnx.checks.structure import STANDARD_DOMAINS, all_nodes
 from sparse_qonnx.graph import BATCH, tensor_shape
@@ -69,9 +69,21 @@ def _own_name(function: FunctionProto) -> str:
     copy.CopyFrom(function)
     for name in known:
         copy.name = name
-        if fingerprint(copy) in own_bodies(copy.domain, name):
+        if fingerprint(copy) in own_bodies(copy.domain, name) or is_earlier_body(copy):
             return name
     return ""
+
+
+def without_earlier_bodies(model: ModelProto) -> ModelProto:
+    """The model itself, or a copy without the functions that earlier versions wrote; `with_functions` adds today's."""
+    kept = [function for function in model.functions if not is_earlier_body(function)]
+    if len(kept) == len(model.functions):
+        return model
+    result = ModelProto()
+    result.CopyFrom(model)
+    del result.functions[:]
+    result.functions.extend(kept)
+    return result
 
 
 def with_functions(model: ModelProto) -> ModelProto:

@@ -125,6 +125,8 @@ class SparseOp(Carrying, CustomOp):  # type: ignore[misc]  # qonnx ships no type
     attributes: ClassVar[tuple[Attribute, ...]] = ()
     inputs: ClassVar[tuple[Port, ...]] = ()
     outputs: ClassVar[tuple[Port, ...]] = ()
+    earlier_bodies: ClassVar[frozenset[str]] = frozenset()
+    """Fingerprints of the function bodies that earlier versions wrote; files that have them stay valid."""
 
     # ---- what an operator defines -------------------------------------------------------------------------------
 

@@ -145,6 +145,8 @@ class SparsePool(SparseOp):
         "the size of the window, `sum` does not; `max` is the maximum over the whole window, zeros of inactive pixels "
         "included."
     )
+    # before there were sums
+    earlier_bodies = frozenset({"2fe52d2adbb0cbcccda83c7c13f8a06294f25f751ba003deeee10b531ce794d2"})
     attributes = (
         Attribute("mode", "s", "`average`, `sum` or `max`", None, frozenset({"average", "sum", "max"})),
         Attribute("kernel_shape", "ints", "rows and columns of a window, and the stride"),
