@@ -9,8 +9,13 @@ from sparse_qonnx.rtl.semantics import interval
 
 MOST_BITS = 30
 WIDTH = MOST_BITS + 1
-"""Of every array element."""
+"""Of an element of the input."""
 _BINARY = (Op.ADD, Op.SUB, Op.MUL, Op.AND, Op.OR, Op.XOR, Op.EQ, Op.LT)
+
+
+def width_of_tensor(name: str) -> int:
+    """Arrays differ in width, also where one is another as it is."""
+    return WIDTH + int(name.removeprefix("t_layer")) % 3 if name != "x" else WIDTH
 
 
 class RandomLayer:
@@ -32,7 +37,7 @@ class RandomLayer:
         for tensor, spans in given.items():
             for index, (lo, hi) in enumerate(spans):
                 ref = self.fresh(lo, hi)
-                self.lines.append(f"input {ref[1:]} {tensor} {index} {WIDTH} 1 {lo} {hi}")
+                self.lines.append(f"input {ref[1:]} {tensor} {index} {width_of_tensor(tensor)} 1 {lo} {hi}")
                 self.static.append(ref)
 
     def fresh(self, lo: int, hi: int) -> str:
@@ -179,7 +184,7 @@ class RandomLayer:
         for index in range(n_outputs):
             ref = self.choose(self.static, 0.05)
             lo, hi = self.span(ref)
-            self.lines.append(f"output t_{self.name} {index} {WIDTH} 1 {ref}")
+            self.lines.append(f"output t_{self.name} {index} {width_of_tensor(f't_{self.name}')} 1 {ref}")
             spans.append((lo, hi) if lo < hi else (lo, lo + 1))
         return [*self.lines, "endlayer"], {f"t_{self.name}": spans}
 

@@ -49,7 +49,7 @@ def test_random_netlists_are_exact_in_every_cycle(seed: int, limit: float, tmp_p
     expected = interpret(recorded, x)
     netlist = clean_up(recorded)
     shown = netlist.layers[-1].outputs
-    given, answer = Bus("x", 5, WIDTH), Bus(shown[0].tensor, len(shown), WIDTH)
+    given, answer = Bus("x", 5, WIDTH), Bus(shown[0].tensor, len(shown), shown[0].width)
     plan = make_plan(netlist, [("x", k) for k in range(5)], [(answer.tensor, k) for k in range(answer.size)], limit)
     assert any(w.taken is not None for windows in plan.elements.values() for w in windows) or seed == 2
     modules = [None if layer.is_empty else write_layer(layer, layer.layer.name, "") for layer in plan.layers]

