@@ -11,6 +11,7 @@ from sparse_qonnx.rtl.passes.intervals import Spans, narrow_inputs, narrow_regis
 from sparse_qonnx.rtl.passes.products import share_products
 from sparse_qonnx.rtl.passes.registers import merge_registers
 from sparse_qonnx.rtl.passes.resets import drop_resets
+from sparse_qonnx.rtl.passes.rows import add_rows
 from sparse_qonnx.rtl.passes.sums import balance_sums
 from sparse_qonnx.rtl.rebuild import rebuild
 
@@ -25,6 +26,7 @@ PASSES: tuple[Pass, ...] = (
     share_products,
     balance_sums,
     balance_gates,
+    add_rows,
     rebuild,
 )
 """In the order in which they run."""
