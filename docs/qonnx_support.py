@@ -104,7 +104,7 @@ def _bare(model: ModelWrapper) -> ModelWrapper:
 def _merge(model: ModelWrapper) -> ModelWrapper:
     """Ours behind a model that passes the image on."""
     net = sq.Network("before")
-    net.output(net.op("Identity", [net.input("x", (6, 8, 1))], name="y"))
+    net.output(net.op("Identity", [net.input("x", (6, 8, 1), "ap_ufixed<6,1>")], name="y"))
     return model.transform(MergeONNXModels(ModelWrapper(with_batch(net.build(), EVENTS))))
 
 
