@@ -76,8 +76,12 @@ def events(shape: tuple[int, int, int] = (8, 7, 2), count: int = 12, seed: int =
 
 
 def uses_float64(model: ModelProto) -> bool:
-    """Whether any tensor of the file needs more than 24 bits."""
-    return any(v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in all_values(model).values())
+    """Whether any tensor of the file needs more than 24 bits, or is the quotient of one that does."""
+    from sparse_qonnx.implementations import quotient_tolerances
+
+    return bool(quotient_tolerances(model)) or any(
+        v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in all_values(model).values()
+    )
 
 
 def float_head_tensors(model: ModelProto) -> set[str]:

@@ -139,7 +139,7 @@ REFUSED: dict[str, tuple[Callable[[Any, Any], Any], tuple[str, ...]]] = {
         lambda x, _: hgq_attention(L.Reshape((8, 14), name="r")(x)),
         ("layer 'mha' (QMultiHeadAttention)", "no exact counterpart", "QEinsumDense"),
     ),
-    "float results inside": (softmax_inside, ("layer 'dense1' (QDense)", "'head'", "last layers only")),
+    "float results inside": (softmax_inside, ("layer 'dense1' (QDense)", "'head'", "as the last ones only")),
     "dense layer on pixels": (
         lambda x, _: flat(qdense(2, name="d")(x)),
         ("layer 'd' (QDense)", "sparse feature map 'reduce'", "Flatten"),

@@ -243,10 +243,11 @@ class _Case:
 
         if not independent_only:
             known = reference_outputs(self.model, list(events.values()), float64=self.wide)
-            missing = sorted(set(known) - set(self.grids) - set(events))  # a layer may give its input back
+            names = ValueNames(self.proto)
+            held = {*self.grids, *events}  # a layer may give its input back
+            missing = sorted(name for name in known if names.held(name) not in held)
             if missing:
                 raise MismatchError(f"reference_outputs names tensors the file has not: {missing}")
-            names = ValueNames(self.proto)
             exact = names.given([n for n in known if names.held(n) in stock], stock)
             self._agree_but_for_ties("Keras, frozen", exact, {n: v for n, v in known.items() if n in exact}, stock)
         if not (self.wide and any(f.startswith(FUSED) for f in self.script["FEATURES"])):
