@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper
 
-from proofs import integers, limits, prove
+from proofs import integers, limits, prove, round_fraction
 from sparse_qonnx.errors import InputDataError, PrecisionError
 from sparse_qonnx.fixed import RoundingMode, quantize
-from sparse_qonnx.grid import Grid, NodeProof, Occupancy, round_fraction
+from sparse_qonnx.grid import Grid, NodeProof, Occupancy
 from sparse_qonnx.ops import operators
 
 Array = NDArray[Any]
