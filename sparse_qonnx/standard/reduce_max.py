@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,16 +21,21 @@ class ReduceMax(StandardOp):
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
-        grid, axes = node.grids[0], sample_axes(node)
-        if grid is None or axes is None:
-            return NodeProof((None,))
-        keep = bool(node.attributes.get("keepdims", 1))
-        lo, hi = (a.max(axis=axes, keepdims=keep) for a in (grid.lo, grid.hi))
-        return NodeProof((grid.with_limits(lo, hi),), grid.bits)
+        return extreme_proof(node, np.max)
 
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
         return reduction_call(node, proof, "MAX")
+
+
+def extreme_proof(node: NodeContext, extreme: Callable[..., Any]) -> NodeProof:
+    """The largest or smallest value over axes lies between that of the lower and that of the upper limits."""
+    grid, axes = node.grids[0], sample_axes(node)
+    if grid is None or axes is None:
+        return NodeProof((None,))
+    keep = bool(node.attributes.get("keepdims", 1))
+    lo, hi = (extreme(a, axis=axes, keepdims=keep) for a in (grid.lo, grid.hi))
+    return NodeProof((grid.with_limits(lo, hi),), grid.bits)
 
 
 def sample_axes(node: NodeContext) -> tuple[int, ...] | None:
@@ -58,7 +65,7 @@ def reduction_call(node: NodeContext, proof: NodeProof, mode: str) -> HlsCall:
 def _reach(grid: Grid, shape: tuple[int, ...], axes: tuple[int, ...], mode: str) -> Grid:
     """What the kernel holds on the way: any value, or any partial sum."""
     values = Grid(grid.lo, grid.hi, grid.frac)
-    if mode == "MAX":
+    if mode in ("MAX", "MIN"):
         return values
     low, high = (np.broadcast_to(a, shape) for a in (np.minimum(grid.lo, 0), np.maximum(grid.hi, 0)))
     return values.with_limits(low.sum(axis=axes), high.sum(axis=axes))

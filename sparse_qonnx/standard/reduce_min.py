@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sparse_qonnx.grid import NodeContext, NodeProof
 from sparse_qonnx.hlscall import HlsCall
 from sparse_qonnx.scaling import Operand
 from sparse_qonnx.standard._base import StandardOp
-from sparse_qonnx.standard.reduce_max import reduction_call, sample_axes
+from sparse_qonnx.standard.reduce_max import extreme_proof, reduction_call
 
 
 class ReduceMin(StandardOp):
@@ -16,12 +18,7 @@ class ReduceMin(StandardOp):
 
     @classmethod
     def prove(cls, node: NodeContext) -> NodeProof:
-        grid, axes = node.grids[0], sample_axes(node)
-        if grid is None or axes is None:
-            return NodeProof((None,))
-        keep = bool(node.attributes.get("keepdims", 1))
-        lo, hi = (a.min(axis=axes, keepdims=keep) for a in (grid.lo, grid.hi))
-        return NodeProof((grid.with_limits(lo, hi),), grid.bits)
+        return extreme_proof(node, np.min)
 
     @classmethod
     def hls(cls, node: NodeContext, proof: NodeProof) -> HlsCall:
