@@ -1,8 +1,10 @@
-"""The two files that qonnx's transformations are run on, their events, and what they must give."""
+"""The two files that the tables of other tools are made with, their events, what they must give; writing a table."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,3 +76,10 @@ def expected(name: str) -> Array:
     output = model.graph.output[0].name
     run = run_tensors if output == "softmax" else run_reference
     return run(model, {"image": events()})[output]
+
+
+def write_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Put a text between two markers of a page; `text` ends with a line break."""
+    pattern = re.compile(f"(?<={begin}\n).*(?={end})", re.DOTALL)
+    page.write_text(pattern.sub(lambda _: text, page.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"{page} written")

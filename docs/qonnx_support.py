@@ -9,7 +9,6 @@ import importlib
 import inspect
 import os
 import pkgutil
-import re
 import sys
 import tempfile
 import warnings
@@ -35,7 +34,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.merge_onnx_models import MergeONNXModels
 from qonnx.transformation.pruning import PruneChannels
 from qonnx.util.cleanup import cleanup_model
-from qonnx_files import EVENTS, events, expected, files
+from qonnx_files import EVENTS, events, expected, files, write_between
 
 import sparse_qonnx as sq
 from sparse_qonnx._paths import find_library
@@ -378,10 +377,7 @@ def section() -> str:
 
 def main() -> int:
     """Write the table into the page."""
-    page = TARGET.read_text(encoding="utf-8")
-    pattern = re.compile(f"(?<={BEGIN}\n).*(?={END})", re.DOTALL)
-    TARGET.write_text(pattern.sub(lambda _: section(), page), encoding="utf-8")
-    print(f"{TARGET} written")
+    write_between(TARGET, BEGIN, END, section())
     return 0
 
 

@@ -28,7 +28,7 @@ from onnx import ModelProto
 from onnxruntime import GraphOptimizationLevel
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.cleanup import cleanup_model
-from qonnx_files import EVENTS, events, expected, files
+from qonnx_files import EVENTS, events, expected, files, write_between
 
 import sparse_qonnx as sq
 from sparse_qonnx._paths import find_library
@@ -389,10 +389,7 @@ def section() -> str:
 
 def main() -> int:
     """Write the table into the page."""
-    page = TARGET.read_text(encoding="utf-8")
-    pattern = re.compile(f"(?<={BEGIN}\n).*(?={END})", re.DOTALL)
-    TARGET.write_text(pattern.sub(lambda _: section(), page), encoding="utf-8")
-    print(f"{TARGET} written")
+    write_between(TARGET, BEGIN, END, section())
     return 0
 
 
